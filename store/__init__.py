@@ -1,0 +1,1 @@
+"""Versions, index entries, leases, outbox and blobs. Knows bytes, not FHIR."""

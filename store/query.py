@@ -1,0 +1,226 @@
+"""A search as data: conditions over index entries, sort keys and a cursor. Each backend runs it.
+
+Who may see what is expressed in the same conditions, added before a query runs, so totals, pages and includes
+can never show more than the page does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Compare(StrEnum):
+    """The prefixes of https://hl7.org/fhir/R4/search.html#prefix, on ranges. ``ap`` is compiled away by the façade."""
+
+    EQ = "eq"
+    NE = "ne"
+    GT = "gt"
+    LT = "lt"
+    GE = "ge"
+    LE = "le"
+    SA = "sa"
+    EB = "eb"
+
+
+class StringMatch(StrEnum):
+    STARTS = "starts"
+    CONTAINS = "contains"
+    EXACT = "exact"
+
+
+class UriMatch(StrEnum):
+    EXACT = "exact"
+    BELOW = "below"
+    ABOVE = "above"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIs:
+    """``system`` None: any system; "": entries without one. ``code`` None: any code of that system."""
+
+    param: str
+    system: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenText:
+    """The entry's text starts with ``normalised`` (modifier ``:text``)."""
+
+    param: str
+    normalised: str
+
+
+@dataclass(frozen=True, slots=True)
+class StringIs:
+    """``value`` is normalised for STARTS and CONTAINS, as sent for EXACT."""
+
+    param: str
+    match: StringMatch
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceIs:
+    """By target (``target_type`` None: any type), by ``url``, or by ``identifier`` (``system|value``)."""
+
+    param: str
+    target_type: str | None = None
+    target_id: str | None = None
+    url: str | None = None
+    identifier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DateIs:
+    """Compares an entry's interval with [low_us, high_us).
+
+    eq: the entry lies within it. ne: it does not. gt/lt: some of the entry lies after/before it.
+    ge/le: gt or eq, lt or eq. sa/eb: the entry begins at or after its end / ends at or before its begin.
+    """
+
+    param: str
+    compare: Compare
+    low_us: int
+    high_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class NumberIs:
+    """``low``/``high``: the implied range of the value's precision, [low, high), for eq and ne; ``value`` for the others."""
+
+    param: str
+    compare: Compare
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityIs:
+    """As NumberIs; ``code`` matches the entry's code, or its unit where ``system`` is None. None: any unit."""
+
+    param: str
+    compare: Compare
+    value: float
+    low: float
+    high: float
+    system: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UriIs:
+    param: str
+    match: UriMatch
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The resource has at least one entry for ``param`` (``:missing=false``)."""
+
+    param: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdIn:
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatedIs:
+    """Compares ``last_updated_us`` (a point in time) with [low_us, high_us), as DateIs does."""
+
+    compare: Compare
+    low_us: int
+    high_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one holds. Empty: nothing matches."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """All hold. Empty: everything matches."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    condition: Condition
+
+
+Condition: TypeAlias = (
+    TokenIs
+    | TokenText
+    | StringIs
+    | ReferenceIs
+    | DateIs
+    | NumberIs
+    | QuantityIs
+    | UriIs
+    | Present
+    | IdIn
+    | UpdatedIs
+    | AnyOf
+    | AllOf
+    | Not
+)
+
+
+class SortField(StrEnum):
+    """What a sort key reads. PARAM kinds take the least entry when ascending, the greatest when descending."""
+
+    CREATED = "created"
+    ID = "id"
+    LAST_UPDATED = "last_updated"
+    TOKEN = "token"
+    STRING = "string"
+    REFERENCE = "reference"
+    DATE = "date"
+    NUMBER = "number"
+    QUANTITY = "quantity"
+    URI = "uri"
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One sort key. ``param`` is set for the entry kinds. Resources without a value come last either way."""
+
+    field: SortField
+    param: str | None = None
+    descending: bool = False
+
+
+SortValue: TypeAlias = str | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The place after a row: its sort values and, to break ties, its rowid-like ``position``."""
+
+    values: tuple[SortValue, ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Current, undeleted resources of one type that meet all of ``where``.
+
+    Sorted by ``sort``, ties by order of creation. No sort: order of creation. ``after`` continues a page.
+    A row whose sort values nobody changes is neither lost nor doubled between pages, whatever others write.
+    """
+
+    type: str
+    where: tuple[Condition, ...] = ()
+    sort: tuple[SortKey, ...] = ()
+    after: Cursor | None = None
+    limit: int = 20
