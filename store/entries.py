@@ -83,11 +83,5 @@ class UriEntry:
 
 
 Entry = (
-    TokenEntry
-    | StringEntry
-    | ReferenceEntry
-    | DateEntry
-    | NumberEntry
-    | QuantityEntry
-    | UriEntry
+    TokenEntry | StringEntry | ReferenceEntry | DateEntry | NumberEntry | QuantityEntry | UriEntry
 )
