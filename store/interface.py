@@ -255,7 +255,8 @@ class Store(Protocol):
         self, type: str, topics: Sequence[str], now_us: int, limit: int = 1
     ) -> list[QueueEntry]:
         """Claimable entries (topic fits, ready, not leased): priority, then age. Claims nothing:
-        the claim is a commit of the new version with ``QueueAction.LEASE``, which one of two callers wins."""
+        the claim is a commit of the new version with ``QueueAction.LEASE``, which one of two callers wins.
+        """
         ...
 
     async def queue_entry(self, type: str, id: str) -> QueueEntry | None: ...
