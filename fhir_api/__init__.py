@@ -1,0 +1,1 @@
+"""The R4 façade: interactions, search, validation, operations."""

@@ -1,0 +1,1 @@
+"""Code systems and the small tables of codes that more than one room speaks."""
