@@ -1,0 +1,1 @@
+"""FHIR search: grammar, conditions, order, pages, includes and the searchset Bundle (https://hl7.org/fhir/R4/search.html)."""
