@@ -12,7 +12,10 @@ from typing import TypeAlias
 
 
 class Compare(StrEnum):
-    """The prefixes of https://hl7.org/fhir/R4/search.html#prefix, on ranges. ``ap`` is compiled away by the façade."""
+    """The prefixes of https://hl7.org/fhir/R4/search.html#prefix, on ranges.
+
+    ``ap``: the façade widens the range and the entry overlaps it.
+    """
 
     EQ = "eq"
     NE = "ne"
@@ -22,6 +25,7 @@ class Compare(StrEnum):
     LE = "le"
     SA = "sa"
     EB = "eb"
+    AP = "ap"
 
 
 class StringMatch(StrEnum):
@@ -79,6 +83,7 @@ class DateIs:
 
     eq: the entry lies within it. ne: it does not. gt/lt: some of the entry lies after/before it.
     ge/le: gt or eq, lt or eq. sa/eb: the entry begins at or after its end / ends at or before its begin.
+    ap: the entry overlaps it.
     """
 
     param: str
@@ -89,7 +94,8 @@ class DateIs:
 
 @dataclass(frozen=True, slots=True)
 class NumberIs:
-    """``low``/``high``: the implied range of the value's precision, [low, high), for eq and ne; ``value`` for the others."""
+    """``low``/``high``: for eq and ne the implied range of the value's precision, for ap the range that the entry
+    overlaps, [low, high); ``value`` for the others."""
 
     param: str
     compare: Compare
