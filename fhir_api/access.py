@@ -1,0 +1,82 @@
+"""One function answers 'may this caller do this to that', and every route and batch entry asks it.
+
+Roles are few for now: ``operator`` may do everything; ``worker`` reads everything and writes what an analysis
+leaves behind. SMART scopes and compartments will add conditions here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fhir_api.errors import Category, FhirError
+
+
+class Interaction(StrEnum):
+    """The RESTful interactions (https://hl7.org/fhir/R4/valueset-type-restful-interaction.html) and operations."""
+
+    READ = "read"
+    VREAD = "vread"
+    CREATE = "create"
+    UPDATE = "update"
+    PATCH = "patch"
+    DELETE = "delete"
+    HISTORY = "history"
+    SEARCH = "search"
+    TRANSACTION = "transaction"
+    BATCH = "batch"
+    OPERATION = "operation"
+
+
+READS = frozenset({Interaction.READ, Interaction.VREAD, Interaction.HISTORY, Interaction.SEARCH})
+BUNDLES = frozenset({Interaction.TRANSACTION, Interaction.BATCH})
+
+WORKER_WRITES = frozenset(
+    {
+        "Binary",
+        "Device",
+        "DiagnosticReport",
+        "DocumentReference",
+        "Media",
+        "Observation",
+        "OperationOutcome",
+        "Provenance",
+        "Task",
+    }
+)
+"""What a worker creates and updates: the results of an analysis, and the Task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. ``id`` names the client in audit and logs; it is never PHI."""
+
+    id: str
+    roles: frozenset[str]
+
+
+class Forbidden(FhirError):
+    """The caller may not do this."""
+
+    def __init__(self, interaction: Interaction, type: str) -> None:
+        super().__init__(Category.FORBIDDEN, f"You may not {interaction} {type or 'the system'}.")
+
+
+def decide(caller: Caller, interaction: Interaction, type: str = "") -> None:
+    """Returns when the caller may; ``type`` '' is the whole system.
+
+    Each entry of a batch or transaction is decided on its own besides the Bundle.
+
+    Raises:
+        Forbidden: the caller may not.
+    """
+    if "operator" in caller.roles:
+        return
+    if "worker" in caller.roles:
+        if interaction in READS or interaction in BUNDLES:
+            return
+        if interaction is Interaction.OPERATION and type == "Task":
+            return
+        if interaction in {Interaction.CREATE, Interaction.UPDATE} and type in WORKER_WRITES:
+            return
+    raise Forbidden(interaction, type)

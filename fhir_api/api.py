@@ -1,0 +1,50 @@
+"""Everything the handlers need, passed to them as one argument."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fhir_api.validation import Validator
+from store.interface import Store
+
+
+def utc_now_us() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOptions:
+    """Limits and names of one deployment; ``healthvision.settings`` fills them."""
+
+    base_url: str = ""
+    """The public base, without a trailing slash; '': what the client called us."""
+    max_body_bytes: int = 64 * 1024 * 1024
+    """Of a JSON body, after decompression. A raw Binary has its own limit."""
+    max_binary_bytes: int = 8 * 1024**3
+    max_depth: int = 64
+    """How deep JSON may be nested."""
+    max_url_bytes: int = 16 * 1024
+    max_bundle_entries: int = 10_000
+    default_count: int = 20
+    max_count: int = 1000
+    gzip_from_bytes: int = 1024
+    """Answers from this size are compressed for clients that take gzip."""
+    stream_from_bytes: int = 1024 * 1024
+    """A Binary from this size is streamed, not held in memory."""
+    commit_attempts: int = 20
+    """How often a write is decided again when somebody else's came first."""
+    software_name: str = "HealthVision"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One deployment's FHIR API."""
+
+    store: Store
+    validator: Validator
+    options: ApiOptions = field(default_factory=ApiOptions)
+    clock: Callable[[], int] = utc_now_us
+    """Microseconds since 1970."""

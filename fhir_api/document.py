@@ -1,0 +1,152 @@
+"""A JSON document as the client sent it: read strictly, kept by its bytes, stamped with id and version.
+
+A resource is parsed once, to look at; what is stored is the client's own bytes, with the top-level members ``id``
+and ``meta`` joined in anew. So decimals keep their text, members their order, and nothing legal is lost
+(https://hl7.org/fhir/R4/json.html).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+import msgspec
+import orjson
+
+from fhir_api.errors import Category, FhirError
+
+Tree = dict[str, Any]
+"""A JSON object as plain Python values, to look at; decimals are floats here."""
+
+Members = dict[str, bytes | msgspec.Raw]
+"""A JSON object's members by name, each value as the bytes that were sent."""
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_plain_name = re.compile(r"[A-Za-z0-9_]+")
+
+ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+"""https://hl7.org/fhir/R4/datatypes.html#id"""
+
+
+def parse(body: bytes, max_depth: int) -> Tree:
+    """The document's JSON object.
+
+    Raises:
+        FhirError: not UTF-8, not JSON, not an object, a name twice in an object, nested deeper than ``max_depth``.
+    """
+    try:
+        tree = orjson.loads(body)
+        again = orjson.dumps(tree)
+    except orjson.JSONDecodeError as exc:
+        tree, again = _parse_slowly(body, exc), body
+    if type(tree) is not dict:
+        raise FhirError(Category.STRUCTURE, "The body is not a JSON object.")
+    if body.count(b"{") + body.count(b"[") > max_depth and depth(tree) > max_depth:
+        raise FhirError(Category.STRUCTURE, f"The body is nested deeper than {max_depth} levels.")
+    if again != body and _string_quotes(again) != _string_quotes(body):
+        # A parser keeps the last of two members with one name: the strings that are missing give it away.
+        raise FhirError(Category.STRUCTURE, "An object of the body has a member twice.")
+    return tree
+
+
+def _string_quotes(body: bytes) -> int:
+    """How many quotes open or close a string."""
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"")
+        return body.count(b'"') - body.count(b'\\"')
+    return body.count(b'"')
+
+
+def _parse_slowly(body: bytes, refused: orjson.JSONDecodeError) -> Any:  # noqa: ANN401
+    """What only the fast parser refuses: numbers beyond a double (1e400), which are legal JSON."""
+    try:
+        tree = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_object_of_pairs,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_finite_integer,
+        )
+        orjson.dumps(tree)  # lone surrogates are no Unicode text
+    except RecursionError as exc:
+        raise FhirError(Category.STRUCTURE, "The body is nested too deep.") from exc
+    except (ValueError, TypeError) as exc:
+        text = f"The body is not JSON in UTF-8: {refused.msg}."
+        raise FhirError(Category.STRUCTURE, text) from exc
+    return tree
+
+
+def _object_of_pairs(pairs: list[tuple[str, Any]]) -> Tree:
+    tree = dict(pairs)
+    if len(tree) != len(pairs):
+        raise FhirError(Category.STRUCTURE, "An object of the body has a member twice.")
+    return tree
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    return max(-sys.float_info.max, min(sys.float_info.max, float(text)))
+
+
+def _finite_integer(text: str) -> int | float:
+    return int(text) if len(text) < 19 else _finite(text)
+
+
+def depth(tree: Tree) -> int:
+    """How many objects and arrays stand inside each other."""
+    level: list[Any] = [tree]
+    levels = 0
+    while level:
+        levels += 1
+        level = [
+            value
+            for holder in level
+            for value in (holder.values() if type(holder) is dict else holder)
+            if type(value) is dict or type(value) is list
+        ]
+    return levels
+
+
+def members_of(body: bytes | msgspec.Raw) -> Members:
+    """The top-level members of a JSON object that has been parsed before, in order, as bytes."""
+    return _members.decode(body)  # type: ignore[return-value]
+
+
+def joined(members: Mapping[str, bytes | msgspec.Raw]) -> bytes:
+    """The JSON object of these members."""
+    parts: list[bytes | msgspec.Raw] = []
+    separator = b"{"
+    for name, value in members.items():
+        quoted = b'"%s"' % name.encode() if _plain_name.fullmatch(name) else orjson.dumps(name)
+        parts += (separator, quoted, b":", value)
+        separator = b","
+    return b"".join(parts) + b"}" if parts else b"{}"
+
+
+def stamp(body: bytes | msgspec.Raw, id: str, version: int, last_updated: str) -> bytes:
+    """The document with its server-assigned ``id``, ``meta.versionId`` and ``meta.lastUpdated``; all else as it was.
+
+    Where the client sent no ``id`` or ``meta``, they follow ``resourceType``.
+    """
+    sent = members_of(body)
+    meta = members_of(sent["meta"]) if "meta" in sent else {}
+    meta["versionId"] = b'"%d"' % version
+    meta["lastUpdated"] = b'"%s"' % last_updated.encode()
+    ours: Members = {"id": b'"%s"' % id.encode(), "meta": joined(meta)}
+    stamped: Members = {} if "resourceType" in sent else dict(ours)
+    for name, value in sent.items():
+        stamped[name] = ours.get(name, value)
+        if name == "resourceType":
+            stamped.update((k, v) for k, v in ours.items() if k not in sent)
+    return joined(stamped)
+
+
+def same_content(one: bytes, other: bytes) -> bool:
+    """Whether two documents are equal but for ``id``, ``meta.versionId`` and ``meta.lastUpdated``, by their bytes."""
+    return stamp(one, "", 0, "") == stamp(other, "", 0, "")
