@@ -28,8 +28,14 @@ class ApiOptions:
     """How deep JSON may be nested."""
     max_url_bytes: int = 16 * 1024
     max_bundle_entries: int = 10_000
-    default_count: int = 20
-    max_count: int = 1000
+    page_size: int = 20
+    """``_count`` where the client names none."""
+    page_limit: int = 1000
+    """The most that ``_count`` may ask for."""
+    include_limit: int = 1000
+    """The most that ``_include`` and ``_revinclude`` add to a page."""
+    cursor_key: bytes = b""
+    """Signs page links; the same in all processes and over restarts."""
     gzip_from_bytes: int = 1024
     """Answers from this size are compressed for clients that take gzip."""
     stream_from_bytes: int = 1024 * 1024
