@@ -1,0 +1,44 @@
+"""One API process: the composed application under uvicorn, on a socket that was opened before it started."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import uvicorn
+import uvloop
+
+from healthvision import logs
+from healthvision.app import build_app
+from healthvision.settings import Settings
+from healthvision.supervisor import end_with_parent
+
+GRACE_S = 10
+KEEP_ALIVE_S = 75
+
+
+def run(settings: Settings, socket_fd: int) -> None:
+    """Serves until SIGTERM: finishes the requests under way, closes the store, ends."""
+    end_with_parent()
+    logs.configure(settings.log_level, process="api")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, socket.socket(fileno=socket_fd)))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    app = await build_app(settings)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = uvicorn.Server(config)
+    async with app:
+        await server.serve(sockets=[listener])

@@ -1,0 +1,201 @@
+"""``healthvision``: the command line. Each command is a thin door; what it does stands in a module of its own.
+
+Exit codes: 0 done; 1 the work failed (no report, a rejected image); 2 wrong usage or a wrong setting; 130 stopped
+by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from healthvision import settings as settings_module
+from healthvision.settings import Settings, SettingsError
+
+app = typer.Typer(
+    name="healthvision",
+    help="The FHIR R4 server between hospital records and imaging AI.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="The models that this installation can run.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+console = Console()
+errors = Console(stderr=True)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
+Port = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="8000"),
+]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Folder of the embedded store.", show_default="data")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+
+
+def _settings(**overrides: object) -> Settings:
+    try:
+        return settings_module.load(**overrides)
+    except SettingsError as error:
+        errors.print(f"[red]{error}[/red]", highlight=False)
+        raise typer.Exit(2) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(installed_version("healthvision"))
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="API processes.")] = 1,
+    worker: Annotated[bool, typer.Option(help="Run an inference worker beside the server.")] = True,
+) -> None:
+    """Run the server, and its worker, in the foreground until SIGTERM or Ctrl-C."""
+    from healthvision.serve import serve as run
+
+    raise typer.Exit(
+        run(
+            _settings(host=host, port=port, data_dir=data_dir),
+            api_processes=workers,
+            with_worker=worker,
+        )
+    )
+
+
+@app.command()
+def worker(
+    url: Annotated[
+        str | None, typer.Option(help="FHIR base URL of the server whose Tasks this worker does.")
+    ] = None,
+    engine: Annotated[
+        settings_module.EngineChoice | None, typer.Option(help="Engine that runs the models.")
+    ] = None,
+) -> None:
+    """Run an inference worker in the foreground: claim Tasks, analyse, report.
+
+    The credential is HEALTHVISION_WORKER_TOKEN.
+    """
+    from healthvision.work import work
+
+    raise typer.Exit(work(_settings(engine=engine), url))
+
+
+@app.command(hidden=True)
+def api(socket_fd: Annotated[int, typer.Option(help="Listening socket, inherited.")]) -> None:
+    """Run one API process on a socket that ``serve`` opened."""
+    from healthvision.api_process import run
+
+    run(_settings(), socket_fd)
+
+
+@app.command()
+def demo(
+    port: Port = None,
+    data_dir: DataDir = None,
+    keep_serving: Annotated[
+        bool, typer.Option("--keep-serving", help="Go on serving after the report.")
+    ] = False,
+) -> None:
+    """Start everything, analyse a real chest radiograph as an EHR would ask for it, print what was found."""
+    from healthvision.demo import demo as run
+
+    raise typer.Exit(run(_settings(port=port, data_dir=data_dir), keep_serving=keep_serving))
+
+
+@app.command()
+def analyze(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            exists=True, dir_okay=False, readable=True, help="DICOM, NIfTI, JPEG, PNG, TIFF."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report JSON and heat map PNG of each file.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model to run; else the one that fits.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Analyse image files without a server. Exit code 1 if any of them got no answer."""
+    from healthvision.analyze import analyze as run
+
+    raise typer.Exit(
+        run(_settings(), files, out=out, model=model, as_json=as_json, console=console)
+    )
+
+
+@models_app.command("list")
+def models_list(*, as_json: AsJson = False) -> None:
+    """List the models."""
+    from healthvision.model_listing import list_models
+
+    list_models(console, as_json=as_json)
+
+
+@models_app.command("show")
+def models_show(
+    name: Annotated[str, typer.Argument(help="As `healthvision models list` names it.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show one model's card."""
+    from healthvision.model_listing import show_model
+
+    raise typer.Exit(show_model(console, name, as_json=as_json))
+
+
+@app.command("settings")
+def show_settings(*, as_json: AsJson = False) -> None:
+    """List every setting: its variable, its value here, and what it does. Secrets are not shown."""
+    current = _settings()
+    shown = json.loads(current.model_dump_json())
+    rows = [
+        (
+            f"HEALTHVISION_{name.upper()}",
+            "(hidden)" if not field.repr else str(shown[name] if shown[name] is not None else ""),
+            name in current.model_fields_set,
+            field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+    if as_json:
+        keys = ("variable", "value", "set", "description")
+        typer.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+        return
+    table = Table("Variable", "Value", "Meaning", title="Settings (bold: set here)")
+    for variable, value, is_set, description in rows:
+        table.add_row(f"[bold]{variable}[/bold]" if is_set else variable, value, description)
+    console.print(table)
+
+
+def main() -> None:
+    """Entry point of the ``healthvision`` script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,67 @@
+"""``/reports/{id}``: a DiagnosticReport's own HTML form, as a page for a person's browser."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+
+import orjson
+from fhir_api.routes import handle
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from fhir_api.access import Caller
+from fhir_api.api import Api
+from fhir_api.errors import FhirError
+from fhir_api.http import Request as FhirRequest
+from healthvision.authentication import OPERATOR, ReportLinks
+
+SAFE_PAGE = {
+    # The page is data out of the store: it may show its own pictures and styles, and do nothing else.
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-store",
+}
+
+
+def report_route(
+    api: Api, authenticate: Callable[[Mapping[str, str]], Caller], links: ReportLinks, base_url: str
+) -> Route:
+    """The route. A caller comes with a bearer token or with a signed link to this one report."""
+
+    async def page(request: Request) -> Response:
+        report_id = request.path_params["id"]
+        try:
+            caller = (
+                OPERATOR
+                if links.allows(report_id, request.query_params)
+                else authenticate(dict(request.headers))
+            )
+        except FhirError as error:
+            return PlainTextResponse(error.text, error.status, headers=dict(error.headers))
+        answer = await handle(
+            api,
+            FhirRequest(
+                method="GET",
+                path=("DiagnosticReport", report_id),
+                query="",
+                headers={"accept": "application/fhir+json"},
+                body=b"",
+                caller=caller,
+                base_url=base_url,
+            ),
+        )
+        if answer.status != 200:
+            return PlainTextResponse("There is no such report for you.", answer.status)
+        forms = orjson.loads(answer.body).get("presentedForm", [])
+        html = next(
+            (form["data"] for form in forms if form.get("contentType", "").startswith("text/html")),
+            None,
+        )
+        if html is None:
+            return PlainTextResponse("This report has no HTML form.", 404)
+        return HTMLResponse(base64.b64decode(html), headers=SAFE_PAGE)
+
+    return Route("/reports/{id}", page, methods=["GET"])

@@ -1,0 +1,135 @@
+"""Everything that an operator can set, read once from ``HEALTHVISION_*`` variables.
+
+Nothing else reads the environment. An empty environment is a complete embedded server: loopback only, data below
+the working directory, a random token printed at start.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class OutOfScope(StrEnum):
+    """What happens to a study outside the population that a model was trained on."""
+
+    CAUTION = "caution"
+    REJECT = "reject"
+
+
+class EngineChoice(StrEnum):
+    """Which engine runs the models. AUTO takes what is fastest on this machine."""
+
+    AUTO = "auto"
+    ONNX = "onnx"
+    TORCH = "torch"
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The message is one sentence that names the variable and what is wrong with it."""
+
+
+class Settings(BaseSettings):
+    """One deployment's settings."""
+
+    model_config = SettingsConfigDict(env_prefix="HEALTHVISION_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address the server listens on")
+    port: int = Field(
+        8000, ge=0, le=65535, description="Port the server listens on; 0 takes a free one"
+    )
+    data_dir: Path = Field(Path("data"), description="Folder of the embedded store and its blobs")
+    token: str = Field(
+        default_factory=lambda: secrets.token_urlsafe(32),
+        min_length=8,
+        repr=False,
+        description="Bearer token of the operator; random and printed at start where it is not set",
+    )
+    worker_token: str = Field(
+        default_factory=lambda: secrets.token_urlsafe(32),
+        min_length=8,
+        repr=False,
+        description="Bearer token of workers; random where it is not set (workers that serve starts are told it)",
+    )
+    base_url: str | None = Field(
+        None,
+        description="The server's address as clients see it, without /fhir; else taken from host and port",
+    )
+    body_limit_bytes: int = Field(
+        64 * 2**20, ge=1024, description="Largest body of a FHIR request that is not a raw Binary"
+    )
+    upload_limit_bytes: int = Field(
+        8 * 2**30, ge=1024, description="Largest upload of images, and largest raw Binary"
+    )
+    page_size: int = Field(
+        20, ge=1, description="Entries on a search page where _count is not given"
+    )
+    page_size_limit: int = Field(1000, ge=1, description="Largest _count that is honoured")
+    engine: EngineChoice = Field(EngineChoice.AUTO, description="Engine that runs the models")
+    out_of_scope: OutOfScope = Field(
+        OutOfScope.CAUTION,
+        description="Studies outside a model's population: answered with a caution, or rejected",
+    )
+    attempt_limit: int = Field(5, ge=1, description="Attempts at a Task before it fails for good")
+    lease_s: float = Field(
+        30.0, gt=1, description="Seconds without a heartbeat after which a Task goes back"
+    )
+    log_level: str = Field("info", description="debug, info, warning or error")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/") if value else None
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.lower() not in {"debug", "info", "warning", "error"}:
+            raise ValueError("must be debug, info, warning or error")
+        return value.lower()
+
+    def child_environment(self) -> dict[str, str]:
+        """The environment for a process that has to work with just these settings."""
+        values = {
+            f"HEALTHVISION_{name.upper()}": str(value)
+            for name, value in self.model_dump(mode="json").items()
+            if value is not None
+        }
+        return {**os.environ, **values}
+
+    @property
+    def is_token_set(self) -> bool:
+        """Whether the operator chose the token, so that it need not be printed."""
+        return "token" in self.model_fields_set
+
+    @property
+    def public_url(self) -> str:
+        """The server's address as clients see it, without a trailing slash."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.base_url or f"http://{host}:{self.port}"
+
+
+def load(**overrides: object) -> Settings:
+    """Reads the environment; ``overrides`` are what the command line said.
+
+    Raises:
+        SettingsError: naming the variable and what is wrong with it.
+    """
+    try:
+        return Settings(**{key: value for key, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "HEALTHVISION_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}.") from None
