@@ -1,1 +1,8 @@
-"""FHIR search: grammar, conditions, order, pages, includes and the searchset Bundle (https://hl7.org/fhir/R4/search.html)."""
+"""FHIR search: grammar, conditions, order, pages, includes and the searchset Bundle.
+
+https://hl7.org/fhir/R4/search.html
+"""
+
+from fhir_api.search.criteria import compile_conditions
+
+__all__ = ["compile_conditions"]

@@ -1,0 +1,189 @@
+"""One value of a search parameter → the condition it sets on the index, by the parameter's type.
+
+https://hl7.org/fhir/R4/search.html#ptypes. Commas, ``:not`` and ``:missing`` are a level above (criteria.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.search.criterion import Criterion
+from fhir_api.search.dates import interval_us
+from fhir_api.search.grammar import prefixed, split, unescape
+from fhir_api.search.normalise import normalise
+from fhir_api.search.numbers import Precise, precise
+from store.query import (
+    Compare,
+    Condition,
+    DateIs,
+    NumberIs,
+    QuantityIs,
+    ReferenceIs,
+    StringIs,
+    StringMatch,
+    TokenIs,
+    TokenText,
+    UriIs,
+    UriMatch,
+)
+
+OF_TYPE = ":of-type"
+"""What follows a token parameter's code in the index entries that ``:of-type`` reads."""
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_LOCAL = re.compile(
+    r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+)
+_VERSION = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$")
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.+", re.DOTALL)
+_ONLY_TYPE = re.compile(r"resolve\(\) is ([A-Z][A-Za-z]+)\)$")
+
+
+def string_condition(criterion: Criterion, value: str) -> Condition:
+    """Starts with, ``:contains`` or ``:exact``."""
+    text = unescape(value)
+    match criterion.modifier:
+        case "exact":
+            return StringIs(criterion.code, StringMatch.EXACT, text)
+        case "contains":
+            return StringIs(criterion.code, StringMatch.CONTAINS, normalise(text))
+        case _:
+            return StringIs(criterion.code, StringMatch.STARTS, normalise(text))
+
+
+def token_condition(criterion: Criterion, value: str) -> Condition:
+    """``code``, ``system|code``, ``|code``, ``system|``; ``:text``; ``:of-type``."""
+    if criterion.modifier == "text":
+        return TokenText(criterion.code, normalise(unescape(value)))
+    parts = [unescape(part) for part in split(value, "|")]
+    if criterion.modifier == "of-type":
+        if len(parts) != 3 or not all(parts):
+            raise criterion.refuse("':of-type' needs system|code|value")
+        return TokenIs(criterion.code + OF_TYPE, f"{parts[0]}|{parts[1]}", parts[2])
+    match parts:
+        case [code]:
+            return TokenIs(criterion.code, None, code)
+        case [system, code] if system or code:
+            return TokenIs(criterion.code, system, code or None)
+    raise criterion.refuse("a token is code, system|code, |code or system|")
+
+
+def reference_condition(criterion: Criterion, value: str) -> Condition:
+    """An id, ``Type/id``, an absolute URL or a canonical; ``:Type``; ``:identifier``."""
+    if criterion.modifier == "identifier":
+        return _identifier_condition(criterion, value)
+    text = unescape(value)
+    if text.startswith(f"{criterion.base_url}/"):
+        text = text[len(criterion.base_url) + 1 :]
+    asked_type = criterion.modifier or _only_target(criterion)
+    if _ID.fullmatch(text):
+        return ReferenceIs(criterion.code, asked_type, text)
+    local = _LOCAL.fullmatch(text)
+    if local is not None and local["type"] in RESOURCE_TYPES:
+        if criterion.modifier not in (None, local["type"]):
+            raise criterion.refuse("the modifier names one type and the value another")
+        return ReferenceIs(criterion.code, local["type"], local["id"])
+    if criterion.modifier is None and _ABSOLUTE.fullmatch(text):
+        return ReferenceIs(criterion.code, url=_VERSION.sub("", text))
+    raise criterion.refuse("a reference is an id, Type/id or an absolute URL")
+
+
+def _identifier_condition(criterion: Criterion, value: str) -> Condition:
+    """``Reference.identifier`` by its ``system|value``."""
+    parts = [unescape(part) for part in split(value, "|")]
+    if len(parts) != 2 or not parts[1]:
+        raise criterion.refuse("':identifier' needs system|value or |value")
+    return ReferenceIs(criterion.code, identifier=f"{parts[0]}|{parts[1]}")
+
+
+def _only_target(criterion: Criterion) -> str | None:
+    """The type that every value of the parameter points at, where there is only one."""
+    parameter = criterion.parameter
+    if len(parameter.targets) == 1 and parameter.targets[0] in RESOURCE_TYPES:
+        return parameter.targets[0]
+    match = _ONLY_TYPE.search(parameter.expression)
+    return match[1] if match and "|" not in parameter.expression else None
+
+
+def uri_condition(criterion: Criterion, value: str) -> Condition:
+    """The whole URI, case and all; ``:below`` and ``:above`` by path."""
+    how = {"below": UriMatch.BELOW, "above": UriMatch.ABOVE}.get(
+        criterion.modifier or "", UriMatch.EXACT
+    )
+    return UriIs(criterion.code, how, unescape(value))
+
+
+def date_range(criterion: Criterion, value: str) -> tuple[Compare, int, int]:
+    """The prefix and the interval of a date, widened for ``ap`` by a tenth of its distance from now."""
+    try:
+        compare, text = prefixed(unescape(value))
+        low, high = interval_us(text)
+    except ValueError as error:
+        raise criterion.refuse(
+            "a date is [prefix]YYYY[-MM[-DD[Thh:mm[:ss[.s…]][Z|±hh:mm]]]]"
+        ) from error
+    if compare is Compare.AP:
+        tenth = abs(criterion.now_us - low) // 10
+        low, high = low - tenth, high + tenth
+    return compare, low, high
+
+
+def date_condition(criterion: Criterion, value: str) -> Condition:
+    """A date with prefix and precision."""
+    return DateIs(criterion.code, *date_range(criterion, value))
+
+
+def number_condition(criterion: Criterion, value: str) -> Condition:
+    """A number with prefix and implied precision."""
+    compare, number, low, high = _number(criterion, unescape(value))
+    return NumberIs(criterion.code, compare, number.value, low, high)
+
+
+def quantity_condition(criterion: Criterion, value: str) -> Condition:
+    """``number``, ``number|system|code`` or ``number||code``."""
+    parts = [unescape(part) for part in split(value, "|")]
+    if len(parts) not in (1, 3):
+        raise criterion.refuse("a quantity is number, number|system|code or number||code")
+    compare, number, low, high = _number(criterion, parts[0])
+    system, code = (parts[1] or None, parts[2] or None) if len(parts) == 3 else (None, None)
+    return QuantityIs(criterion.code, compare, number.value, low, high, system, code)
+
+
+def _number(criterion: Criterion, text: str) -> tuple[Compare, Precise, float, float]:
+    try:
+        compare, digits = prefixed(text)
+        number = precise(digits)
+    except ValueError as error:
+        raise criterion.refuse("a number is [prefix]decimal, as in ge5.40") from error
+    low, high = number.approximately() if compare is Compare.AP else (number.low, number.high)
+    return compare, number, low, high
+
+
+CONDITIONS: Mapping[str, Callable[[Criterion, str], Condition]] = MappingProxyType(
+    {
+        "string": string_condition,
+        "token": token_condition,
+        "reference": reference_condition,
+        "uri": uri_condition,
+        "date": date_condition,
+        "number": number_condition,
+        "quantity": quantity_condition,
+    }
+)
+
+MODIFIERS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "string": frozenset({"missing", "exact", "contains"}),
+        "token": frozenset({"missing", "text", "not", "of-type"}),
+        "reference": frozenset({"missing", "identifier"}) | RESOURCE_TYPES,
+        "uri": frozenset({"missing", "below", "above"}),
+        "date": frozenset({"missing"}),
+        "number": frozenset({"missing"}),
+        "quantity": frozenset({"missing"}),
+    }
+)
+"""What may follow the ':' by type, of https://hl7.org/fhir/R4/search.html#modifiers. The rest needs a terminology
+service or a join."""

@@ -1,0 +1,185 @@
+"""The pairs of a query → conditions. What is unknown is told apart from what is known and not supported.
+
+https://hl7.org/fhir/R4/search.html#errors: a parameter that nobody defines may be ignored (with a warning), or is an
+error under ``Prefer: handling=strict``; one that R4 defines and this server cannot search by is always an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from fhir_api.api import utc_now_us
+from fhir_api.errors import Category, FhirError, Issue
+from fhir_api.search.conditions import CONDITIONS, MODIFIERS, date_range
+from fhir_api.search.criterion import Criterion, invalid, not_supported
+from fhir_api.search.grammar import Pairs, ParameterName, split, unescape
+from fhir_api.search.parameters import not_searchable, parameters_of
+from store.query import AllOf, AnyOf, Condition, IdIn, Not, Present, UpdatedIs
+
+MAX_CRITERIA = 64
+MAX_VALUES = 1000
+"""The most values between commas that one search may hold, all its parameters together."""
+
+RESULT_PARAMETERS = frozenset(
+    {
+        "_sort",
+        "_count",
+        "_summary",
+        "_elements",
+        "_total",
+        "_include",
+        "_revinclude",
+        "_format",
+        "_pretty",
+    }
+)
+"""Parameters that shape the answer and set no condition (https://hl7.org/fhir/R4/search.html#return)."""
+ANSWER_FORMAT = frozenset({"_format", "_pretty"})
+
+NOT_SUPPORTED: Mapping[str, str] = MappingProxyType(
+    {
+        "_has": "reverse chaining is not supported",
+        "_text": "full text is not indexed",
+        "_content": "full text is not indexed",
+        "_filter": "filter expressions are not supported",
+        "_query": "named queries are not supported",
+        "_list": "membership of a List is not supported",
+        "_type": "a search is of one type, the one in the URL",
+        "_contained": "contained resources are found through the resource that holds them",
+        "_containedType": "contained resources are found through the resource that holds them",
+    }
+)
+"""Parameters of every type that the specification defines and this server cannot search by → why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What a query asks for. ``used`` are the pairs that set a condition, ``ignored`` the warnings about others."""
+
+    where: tuple[Condition, ...]
+    used: Pairs
+    ignored: tuple[Issue, ...]
+
+
+def compile_conditions(
+    type: str, pairs: Pairs, base_url: str, now_us: int | None = None
+) -> tuple[Condition, ...]:
+    """The conditions of a conditional interaction or reference: each pair must be understood.
+
+    ``_format`` and ``_pretty`` are the request's own and left out; () where nothing else is there.
+
+    Raises:
+        FhirError: ``invalid`` for an unknown parameter, an illegible value, or a parameter about the answer's shape;
+            ``too-costly`` beyond the limits.
+    """
+    for name, _ in pairs:
+        if ParameterName.of(name).code in RESULT_PARAMETERS - ANSWER_FORMAT:
+            raise invalid(name, "only criteria may stand here")
+    now = utc_now_us() if now_us is None else now_us
+    return read_criteria(type, pairs, base_url, now, strict=True).where
+
+
+def read_criteria(type: str, pairs: Pairs, base_url: str, now_us: int, *, strict: bool) -> Criteria:
+    """The conditions of a search's criteria; result parameters are passed over.
+
+    Args:
+        type: the resource type that is searched.
+        pairs: names and values, percent-decoded.
+        base_url: absolute references below it are local ones.
+        now_us: the time that ``ap`` measures from, microseconds since 1970.
+        strict: an unknown parameter is an error, not a warning.
+
+    Raises:
+        FhirError: ``invalid``, or ``too-costly`` beyond the limits.
+    """
+    where: list[Condition] = []
+    used: Pairs = []
+    ignored: list[Issue] = []
+    values_left = MAX_VALUES
+    for name, value in pairs:
+        if name in RESULT_PARAMETERS:
+            continue
+        criterion = _criterion(type, name, base_url, now_us)
+        if criterion is None:
+            unknown = invalid(name, f"{type} has no such parameter")
+            if strict:
+                raise unknown
+            ignored.append(replace(unknown.issues[0], severity="warning", code="not-supported"))
+            continue
+        values = [part for part in split(value, ",") if part]
+        values_left -= len(values)
+        if len(where) == MAX_CRITERIA or values_left < 0:
+            raise FhirError(
+                Category.TOO_COSTLY,
+                f"A search may have {MAX_CRITERIA} criteria with {MAX_VALUES} values in all.",
+                f"http.{name}",
+            )
+        where.append(_condition(criterion, values))
+        used.append((name, value))
+    return Criteria(tuple(where), used, tuple(ignored))
+
+
+def _criterion(type: str, name: str, base_url: str, now_us: int) -> Criterion | None:
+    """The parameter of that name with its modifier; None where nobody defines it."""
+    written = ParameterName.of(name)
+    if written.code in NOT_SUPPORTED:
+        raise not_supported(name, NOT_SUPPORTED[written.code])
+    if written.code in RESULT_PARAMETERS:
+        if written.code in {"_include", "_revinclude"}:
+            raise not_supported(name, "only direct references are included")
+        raise invalid(name, "it takes no modifier")
+    parameter = parameters_of(type).get(written.code)
+    if parameter is None:
+        obstacle = not_searchable(type).get(written.code)
+        if obstacle is not None:
+            raise not_supported(name, obstacle)
+        return None
+    if written.chain is not None:
+        if parameter.type != "reference":
+            raise invalid(name, "only a reference can be chained")
+        raise not_supported(name, "chained parameters are not supported")
+    allowed = _SPECIAL_MODIFIERS.get(written.code) or MODIFIERS.get(parameter.type, frozenset())
+    if written.modifier is not None and written.modifier not in allowed:
+        raise not_supported(name, f"no modifier ':{written.modifier}' for a {parameter.type}")
+    return Criterion(name, parameter, written.modifier, base_url, now_us)
+
+
+def _condition(criterion: Criterion, values: list[str]) -> Condition:
+    if not values:
+        raise criterion.refuse("it has no value")
+    special = _SPECIAL.get(criterion.code)
+    if criterion.modifier == "missing":
+        if values not in (["true"], ["false"]):
+            raise criterion.refuse("':missing' is true or false")
+        # Every resource has an id and a time of its last change.
+        present: Condition = AllOf(()) if special else Present(criterion.code)
+        return Not(present) if values == ["true"] else present
+    if special:
+        condition = special(criterion, values)
+    else:
+        compile_value = CONDITIONS[criterion.parameter.type]
+        condition = _any_of([compile_value(criterion, value) for value in values])
+    return Not(condition) if criterion.modifier == "not" else condition
+
+
+def _any_of(conditions: list[Condition]) -> Condition:
+    return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
+
+
+def _id_condition(_: Criterion, values: list[str]) -> Condition:
+    return IdIn(tuple(dict.fromkeys(unescape(value) for value in values)))
+
+
+def _last_updated_condition(criterion: Criterion, values: list[str]) -> Condition:
+    return _any_of([UpdatedIs(*date_range(criterion, value)) for value in values])
+
+
+_SPECIAL: Mapping[str, Callable[[Criterion, list[str]], Condition]] = MappingProxyType(
+    {"_id": _id_condition, "_lastUpdated": _last_updated_condition}
+)
+"""Parameters that the store keeps beside the resource and not in its index."""
+_SPECIAL_MODIFIERS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"_id": frozenset({"missing", "not"}), "_lastUpdated": frozenset({"missing"})}
+)

@@ -1,0 +1,74 @@
+"""Page links: a sealed token says all that the next page needs, and nobody but us can read or change it.
+
+The token holds the search's own parameters and the place after the last row. Both can be PHI (a name that is
+searched for, a birth date that is sorted by), and URLs end up in logs, so they are encrypted: AES-SIV (RFC 5297),
+which is deterministic, so the same page has the same link. The link grants nothing: whoever follows it is asked for
+the same rights as for the search.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from functools import lru_cache
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from fhir_api.errors import Category, FhirError
+from fhir_api.search.grammar import Pairs
+from store.query import Cursor, SortValue
+
+PAGE = "_page"
+_PURPOSE = b"healthvision search page 1"
+
+
+class _Place(msgspec.Struct, array_like=True, frozen=True):
+    """What a token holds."""
+
+    pairs: list[tuple[str, str]]
+    values: list[str | int | float | None]
+    position: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Place)
+
+
+@lru_cache(maxsize=4)
+def _cipher(key: bytes) -> AESSIV:
+    return AESSIV(key)
+
+
+def seal(key: bytes, type: str, pairs: Pairs, cursor: Cursor) -> str:
+    """The token of the page that follows ``cursor`` in the search by ``pairs``.
+
+    Args:
+        key: 32 or 64 bytes, the same in every process of the deployment.
+        type: the resource type; a token is good for this type only.
+        pairs: the parameters that were used.
+        cursor: the place after the last match of the page before.
+    """
+    values: list[SortValue] = list(cursor.values)
+    place = _encoder.encode(_Place(pairs, values, cursor.position))
+    sealed = _cipher(key).encrypt(place, [_PURPOSE, type.encode()])
+    return urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+
+def unseal(key: bytes, type: str, token: str) -> tuple[Pairs, Cursor]:
+    """The parameters and the place of a page.
+
+    Raises:
+        FhirError: ``invalid``: not a token of ours, or one of another type or deployment.
+    """
+    try:
+        sealed = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        place = _decoder.decode(_cipher(key).decrypt(sealed, [_PURPOSE, type.encode()]))
+    except (UnicodeEncodeError, Base64Error, ValueError, InvalidTag, msgspec.DecodeError) as error:
+        raise FhirError(
+            Category.INVALID,
+            "This is not a page link of this server: search again from the first page.",
+            f"http.{PAGE}",
+        ) from error
+    return place.pairs, Cursor(tuple(place.values), place.position)
