@@ -1,0 +1,198 @@
+"""Decoding DICOM pixels: size and completeness are checked first, then one frame or all are decoded.
+
+Decoders are pydicom's, over gdcm, pylibjpeg (OpenJPEG, RLE) and Pillow, whichever knows the transfer syntax.
+https://dicom.nema.org/medical/dicom/current/output/chtml/part05/chapter_8.html
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import as_pixel_options
+from pydicom.uid import UID
+
+from imaging.errors import (
+    CorruptImage,
+    ImageError,
+    NotAnImage,
+    TruncatedImage,
+    UnsupportedImage,
+)
+from imaging.formats.dicom_header import DicomFile, PixelElement
+from imaging.formats.limits import Limits, check_size
+
+_GRAYSCALE = frozenset({"MONOCHROME1", "MONOCHROME2"})
+_COLOUR = frozenset(
+    {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "YBR_PARTIAL_422"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PixelForm:
+    """The Image Pixel module (PS3.3 C.7.6.3), checked."""
+
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    bits_allocated: int
+    photometric_interpretation: str
+
+    @property
+    def native_bits(self) -> int:
+        """All frames uncompressed, as PS3.5 8.1.1 lays them out."""
+        bits = self.rows * self.columns * self.frames * self.samples * self.bits_allocated
+        return bits * 2 // 3 if self.photometric_interpretation == "YBR_FULL_422" else bits
+
+
+def pixel_form(file: DicomFile) -> PixelForm:
+    """Reads and checks the Image Pixel module.
+
+    Raises:
+        NotAnImage: the object has none (a report, a plan).
+        CorruptImage: it has, but wrongly, or the pixels are missing.
+        UnsupportedImage: a colour model of old that nothing decodes (HSV, ARGB, CMYK).
+    """
+    dataset = file.dataset
+    if "Rows" not in dataset and file.pixels is None:
+        raise NotAnImage("the DICOM object holds no pixels (SOP class " + _sop_class(dataset) + ")")
+    if file.pixels is None:
+        raise TruncatedImage("the DICOM image has no pixel data")
+    floats = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
+    form = PixelForm(
+        rows=_integer(dataset, "Rows"),
+        columns=_integer(dataset, "Columns"),
+        frames=_integer(dataset, "NumberOfFrames", 1) or 1,
+        samples=_integer(dataset, "SamplesPerPixel", 1),
+        bits_allocated=floats.get(file.pixels.keyword) or _integer(dataset, "BitsAllocated"),
+        photometric_interpretation=str(dataset.get("PhotometricInterpretation", "MONOCHROME2")),
+    )
+    photometric = form.photometric_interpretation
+    if form.bits_allocated not in {1, 8, 16, 32, 64}:
+        raise CorruptImage(f"Bits Allocated (0028,0100) is {form.bits_allocated}")
+    expected = 3 if photometric in _COLOUR else 1
+    if photometric not in _COLOUR | _GRAYSCALE | {"PALETTE COLOR"}:
+        raise UnsupportedImage("the Photometric Interpretation (0028,0004) is none that is decoded")
+    if form.samples != expected:
+        raise CorruptImage(f"{photometric} with {form.samples} samples per pixel")
+    return form
+
+
+def check_pixels(file: DicomFile, form: PixelForm, limits: Limits, frames: int) -> None:
+    """Checks, without decoding, that ``frames`` frames may be decoded and that the file holds all of its frames.
+
+    Raises:
+        ImageTooLarge, TruncatedImage, CorruptImage.
+    """
+    pixels = file.pixels
+    if pixels is None:
+        raise TruncatedImage("the DICOM image has no pixel data")
+    check_size(
+        limits,
+        rows=form.rows,
+        columns=form.columns,
+        frames=frames,
+        bytes_per_pixel=form.samples * max(1, form.bits_allocated // 8),
+        encoded_bytes=pixels.available,
+    )
+    if pixels.length is not None:
+        needed = (form.native_bits + 7) // 8
+        present = min(pixels.length, pixels.available)
+        if present < needed:
+            raise TruncatedImage(f"{present} of {needed} bytes of pixel data are there")
+    else:
+        _check_fragments(file.stream, pixels, form.frames)
+
+
+def _check_fragments(stream: BinaryIO, pixels: PixelElement, frames: int) -> None:
+    """Walks the fragments of encapsulated pixel data (PS3.5 A.4) by their lengths."""
+    end = pixels.offset + pixels.available
+    position, items = pixels.offset, 0
+    while position + 8 <= end:
+        stream.seek(position)
+        group, element, length = struct.unpack("<HHL", stream.read(8))
+        position += 8
+        if (group, element) == (0xFFFE, 0xE0DD):
+            break
+        if (group, element) != (0xFFFE, 0xE000) or length == 0xFFFFFFFF:
+            raise CorruptImage("the fragments of the encapsulated pixel data are damaged")
+        if position + length > end:
+            raise TruncatedImage("the file ends within a fragment of the pixel data")
+        position += length
+        items += 1
+    if items - 1 < frames:
+        raise TruncatedImage(f"{max(0, items - 1)} fragments for {frames} frame(s)")
+
+
+def decode(file: DicomFile, form: PixelForm, frame: int | None) -> npt.NDArray[Any]:
+    """Stored values of one frame (rows, columns[, 3]) or, with None, of all ([frames, ]rows, columns[, 3]).
+
+    Colour comes back as RGB, palettes applied.
+
+    Raises:
+        UnsupportedImage: nobody here decodes the transfer syntax.
+        CorruptImage: the decoders refuse the data.
+    """
+    assert file.pixels is not None
+    try:
+        decoder = get_decoder(file.transfer_syntax)
+    except NotImplementedError as exc:
+        raise UnsupportedImage(f"transfer syntax {file.transfer_syntax} is not decoded") from exc
+    if not decoder.is_available:
+        raise UnsupportedImage(
+            f"no decoder for transfer syntax {file.transfer_syntax} is installed"
+        )
+    file.stream.seek(file.pixels.offset)
+    options = as_pixel_options(
+        file.dataset,
+        transfer_syntax_uid=file.transfer_syntax,
+        pixel_keyword=file.pixels.keyword,
+        number_of_frames=form.frames,
+        photometric_interpretation=form.photometric_interpretation,
+        samples_per_pixel=form.samples,
+    )
+    if file.pixels.vr is not None:
+        options["pixel_vr"] = file.pixels.vr
+    try:
+        pixels, _ = decoder.as_array(file.stream, index=frame, raw=False, **options)
+        if form.photometric_interpretation == "PALETTE COLOR":
+            pixels = _eight_bit_where_it_is(apply_color_lut(pixels, file.dataset))
+    except ImageError:
+        raise
+    except MemoryError:
+        raise
+    except Exception as exc:  # decoders raise whatever they meet in damaged input
+        raise CorruptImage(f"the pixel data cannot be decoded ({type(exc).__name__})") from exc
+    return np.asarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+
+
+def _eight_bit_where_it_is(rgb: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Palettes of 16-bit entries often hold 8-bit colours, in the low byte only."""
+    if rgb.dtype == np.uint16 and rgb.max(initial=0) <= 255:
+        return rgb.astype(np.uint8)
+    return rgb
+
+
+def _integer(dataset: Dataset, keyword: str, default: int | None = None) -> int:
+    value = dataset.get(keyword)
+    if value is None or value == "":
+        if default is None:
+            raise CorruptImage(f"the DICOM image does not say its {keyword}")
+        return default
+    try:
+        return int(value)
+    except (TypeError, ValueError) as exc:
+        raise CorruptImage(f"the DICOM attribute {keyword} is no integer") from exc
+
+
+def _sop_class(dataset: Dataset) -> str:
+    """Its name; only of classes that the standard has, since the text goes into an error."""
+    uid = UID(str(dataset.get("SOPClassUID", "")))
+    return uid.name if uid.type == "SOP Class" else "unknown"
