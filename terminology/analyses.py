@@ -38,7 +38,7 @@ class Analysis:
 
 CHEST_XRAY_PNEUMONIA = Analysis(
     code="chest-xray-pneumonia",
-    display="Pneumonia on a frontal chest radiograph",
+    display="Frontal chest radiograph: assessment for pneumonia",
     modalities=frozenset({"CR", "DX", "RG"}),
     body_sites=frozenset({"51185008", "39607008", "43799004", "816094009"}),
     body_words=frozenset({"chest", "thorax", "thoracic", "lung", "lungs"}),

@@ -1,0 +1,87 @@
+"""The codes that results are spelled with, each from the system that owns it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+SNOMED = "http://snomed.info/sct"
+LOINC = "http://loinc.org"
+DCM = "http://dicom.nema.org/resources/ontology/DCM"
+UCUM = "http://unitsofmeasure.org"
+OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+TRANSPARENCY = "http://hl7.org/fhir/uv/aitransparency"
+DEVICE_TYPES = f"{TRANSPARENCY}/CodeSystem/AIdeviceTypeCS"
+INPUT_TYPES = f"{TRANSPARENCY}/CodeSystem/AIinputsCS"
+AI_CONFIDENCE = f"{TRANSPARENCY}/StructureDefinition/AIconfidence"
+
+COMPONENTS = "urn:healthvision:observation-component"
+OUTPUTS = "urn:healthvision:task-output"
+IDENTIFIERS = "urn:healthvision:result"
+"""System of the identifier that every result resource carries: ``<Task id>/<role>``."""
+
+
+def concept(
+    system: str, code: str, display: str | None = None, text: str | None = None
+) -> dict[str, Any]:
+    """A CodeableConcept with one coding."""
+    coding = {"system": system, "code": code}
+    if display:
+        coding["display"] = display
+    return {"coding": [coding]} | ({"text": text} if text else {})
+
+
+AIAST: dict[str, Any] = {
+    "system": OBSERVATION_VALUE,
+    "code": "AIAST",
+    "display": "Artificial Intelligence asserted",
+}
+"""The label of everything that an AI asserted (https://terminology.hl7.org/CodeSystem-v3-ObservationValue.html)."""
+
+ARTIFICIAL_INTELLIGENCE: dict[str, Any] = {
+    "coding": [{"system": DEVICE_TYPES, "code": "Artificial-Intelligence"}]
+}
+"""Fixed by AI-Device.type and AI-Provenance.agent.role: exactly this, without display."""
+
+IMAGING = concept(
+    "http://terminology.hl7.org/CodeSystem/observation-category", "imaging", "Imaging"
+)
+RADIOLOGY = concept("http://terminology.hl7.org/CodeSystem/v2-0074", "RAD", "Radiology")
+DETECTED = concept(SNOMED, "260373001", "Detected")
+NOT_DETECTED = concept(SNOMED, "260415000", "Not detected")
+POSITIVE = concept(
+    "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation", "POS", "Positive"
+)
+NEGATIVE = concept(
+    "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation", "NEG", "Negative"
+)
+CERTAINTY = concept(DCM, "111012", "Certainty of Finding")
+THRESHOLD = concept(COMPONENTS, "decision-threshold", "Decision threshold")
+CAUTION = concept(COMPONENTS, "caution", "Caution")
+
+
+@dataclass(frozen=True, slots=True)
+class FindingCode:
+    """How a finding is said: as a code, as a word in a sentence, and where in the body."""
+
+    concept: dict[str, Any]
+    noun: str
+    body_site: dict[str, Any]
+
+
+FINDINGS: Mapping[str, FindingCode] = MappingProxyType(
+    {
+        "pneumonia": FindingCode(
+            concept(SNOMED, "233604007", "Pneumonia", "Pneumonia"),
+            "pneumonia",
+            concept(SNOMED, "39607008", "Lung structure"),
+        )
+    }
+)
+
+REPORTS: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {"chest-xray-pneumonia": concept(LOINC, "30745-4", "XR Chest Views")}
+)
+"""Analysis → what the report is a report of."""

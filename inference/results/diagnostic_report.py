@@ -1,0 +1,47 @@
+"""The report: https://hl7.org/fhir/R4/diagnosticreport.html
+
+Preliminary, without ``resultsInterpreter``, until a person signs it.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from inference.results import codes, wording
+from inference.results.authored import authored, reference
+from inference.results.case import Result
+from inference.results.head import about, labelled
+
+
+def diagnostic_report(
+    result: Result,
+    observations: list[dict[str, Any]],
+    media: list[dict[str, Any]],
+    presented: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """``presented`` are the Attachments of the HTML and the PDF."""
+    conclusion = wording.conclusion(result)
+    return authored(
+        labelled(result, "DiagnosticReport", "report")
+        | {
+            "text": {
+                "status": "generated",
+                "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{escape(conclusion)}</p></div>',
+            },
+            **about(result),
+            "status": "preliminary",
+            "category": [codes.RADIOLOGY],
+            "code": codes.REPORTS[result.model.analysis],
+            "effectiveDateTime": result.case.study_started,
+            "issued": result.finished.isoformat(timespec="milliseconds"),
+            "performer": [{"reference": f"Organization/{result.organization}"}],
+            "result": [reference(item) for item in observations],
+            "imagingStudy": [{"reference": result.case.study}],
+            "media": [
+                {"comment": item["content"]["title"], "link": reference(item)} for item in media
+            ],
+            "conclusion": conclusion,
+            "presentedForm": presented,
+        }
+    )

@@ -1,0 +1,75 @@
+"""Explanations as Media with a Binary each: https://hl7.org/fhir/R4/media.html"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from inference.results import codes, wording
+from inference.results.authored import authored
+from inference.results.case import Result
+from inference.results.head import about, labelled
+from inference.results.identity import result_id
+
+_PHOTO = codes.concept("http://terminology.hl7.org/CodeSystem/media-type", "image", "Image")
+
+
+def binary(result: Result, role: str, content_type: str, data: bytes) -> dict[str, Any]:
+    """The bytes of one output; who may see the patient's report may see them (``securityContext``)."""
+    task = result.case.task
+    return authored(
+        {
+            "resourceType": "Binary",
+            "id": result_id(task, f"{role}-binary"),
+            "contentType": content_type,
+            "securityContext": {"reference": f"DiagnosticReport/{result_id(task, 'report')}"},
+            "data": base64.b64encode(data).decode("ascii"),
+        }
+    )
+
+
+def attachment(
+    result: Result, role: str, content_type: str, data: bytes, title: str
+) -> dict[str, Any]:
+    """An Attachment that points at the Binary; ``hash`` is SHA-1, as R4 defines it."""
+    return {
+        "contentType": content_type,
+        "language": "en",
+        "url": f"Binary/{result_id(result.case.task, f'{role}-binary')}",
+        "size": len(data),
+        "hash": base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode(
+            "ascii"
+        ),
+        "title": title,
+        "creation": result.finished.isoformat(timespec="seconds"),
+    }
+
+
+def media(
+    result: Result, role: str, data: bytes, title: str, size: tuple[int, int], note: str
+) -> dict[str, Any]:
+    """One explanation image. ``size`` is (rows, columns); ``note`` says how to read it."""
+    rows, columns = size
+    site = codes.FINDINGS[result.findings[0].code].body_site
+    return authored(
+        labelled(result, "Media", role)
+        | about(result)
+        | {
+            "partOf": [{"reference": f"Task/{result.case.task}"}],
+            "status": "completed",
+            "type": _PHOTO,
+            "createdDateTime": result.finished.isoformat(timespec="seconds"),
+            "issued": result.finished.isoformat(timespec="milliseconds"),
+            "bodySite": site,
+            "device": {"reference": f"Device/{result.model.device}"},
+            "height": rows,
+            "width": columns,
+            "content": attachment(result, role, "image/png", data, title),
+            "note": [
+                {"text": f"Result of an AI. {wording.UNREVIEWED}"},
+                {"text": wording.explanation_sentence(result)},
+                {"text": note},
+            ],
+        }
+    )
