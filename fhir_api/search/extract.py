@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from fhir_api.search.extractor import Extractor, compile_extractor
 from store.entries import Entry
 
 
 def entries_of(type: str, resource: dict[str, Any], base_url: str) -> tuple[Entry, ...]:
-    """The index entries of ``resource``. An absolute reference below ``base_url`` is a local one."""
-    return ()
+    """The index entries of ``resource``, each once, in the order of its elements.
+
+    An absolute reference below ``base_url`` is a local one. ``_id`` and ``_lastUpdated`` have no entries: the store
+    answers them from its own columns. Parts that R4 does not allow have none either, so this never raises for what a
+    client sent. Raises KeyError where ``type`` is no resource type.
+    """
+    found: list[Entry] = []
+    _extractor(type)(resource, found.append, base_url)
+    return tuple(dict.fromkeys(found))
+
+
+@cache
+def _extractor(type_: str) -> Extractor:
+    return compile_extractor(type_)

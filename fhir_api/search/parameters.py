@@ -98,8 +98,8 @@ def _defined(type: str) -> dict[str, SearchParameter]:
 
 
 def _obstacle(parameter: SearchParameter) -> str | None:
-    if parameter.type == "composite":
-        return "composite parameters are not indexed"
+    if parameter.type in ("composite", "special"):
+        return f"{parameter.type} parameters are not indexed"
     if not parameter.expression:
         return "R4 defines no expression for it"
     return None
