@@ -169,6 +169,12 @@ def decode(file: DicomFile, form: PixelForm, frame: int | None) -> npt.NDArray[A
     except MemoryError:
         raise
     except Exception as exc:  # decoders raise whatever they meet in damaged input
+        if "does not support" in str(
+            exc
+        ):  # 12-bit JPEG: no decoder for it has a licence we can use
+            raise UnsupportedImage(
+                f"no decoder reads this variant of transfer syntax {file.transfer_syntax}"
+            ) from exc
         raise CorruptImage(f"the pixel data cannot be decoded ({type(exc).__name__})") from exc
     return np.asarray(pixels, dtype=pixels.dtype.newbyteorder("="))
 

@@ -12,9 +12,9 @@ import zlib
 from typing import Any, BinaryIO, TypeAlias, cast
 
 import nibabel
-import nibabel.orientations
 import numpy as np
 import numpy.typing as npt
+from nibabel.orientations import io_orientation
 
 from imaging.errors import CorruptImage, ImageError, TruncatedImage, UnsupportedImage
 from imaging.formats.grayscale import Grayscale, Rescale, Window, WindowFunction
@@ -22,6 +22,7 @@ from imaging.formats.image import Format, Image, Kind, Sourced
 from imaging.formats.limits import Limits, check_size
 from imaging.formats.slices import to_affine
 
+_nearest_axes: Any = io_orientation
 Header: TypeAlias = Any
 """nibabel's Nifti1Header or Nifti2Header (it publishes no types)."""
 
@@ -132,9 +133,9 @@ def _towards_lps(
     """From (i, j, k, …) in RAS to (slice, row, column, …) in LPS, to the nearest axes."""
     to_lps = np.diag([-1.0, -1.0, 1.0, 1.0])
     affine = to_lps @ affine_ras
-    orientation: npt.NDArray[Any] = nibabel.orientations.io_orientation(
+    orientation: npt.NDArray[Any] = _nearest_axes(
         affine
-    )  # nearest world axis and its sign
+    )  # of each axis: which of the world's, and its sign
     for axis in range(3):
         if orientation[axis, 1] < 0:
             values = np.flip(values, axis)
