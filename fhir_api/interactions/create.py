@@ -1,0 +1,56 @@
+"""create, plain and conditional (https://hl7.org/fhir/R4/http.html#create)."""
+
+from __future__ import annotations
+
+from fhir_api.access import Interaction, decide
+from fhir_api.api import Api
+from fhir_api.http import Request, Response
+from fhir_api.interactions.binary import binary_draft, is_raw
+from fhir_api.interactions.conditional import find_one
+from fhir_api.interactions.representation import written
+from fhir_api.interactions.write import (
+    Decision,
+    Draft,
+    build_write,
+    decide_and_commit,
+    draft,
+    new_id,
+    version_of,
+)
+from store.interface import Commit, Guard, Version
+
+
+async def create(api: Api, request: Request, type: str) -> Response:
+    """201 with Location; an id that the client sent is ignored. 200 where If-None-Exist finds one already.
+
+    Raises:
+        FhirError: not valid, or If-None-Exist is met by several.
+    """
+    decide(request.caller, Interaction.CREATE, type)
+    if_none_exist = request.headers.get("if-none-exist")
+    raw = type == "Binary" and is_raw(request)
+    resource = await binary_draft(api, request) if raw else None
+
+    async def decision() -> Decision[tuple[Version, int]]:
+        nonlocal resource
+        guards: tuple[Guard, ...] = ()
+        if if_none_exist is not None:
+            matches = await find_one(api, type, if_none_exist, request.base_url)
+            if matches.versions:
+                return Decision(None, (matches.versions[0], 200))
+            guards = (matches.guard,)
+        resource = resource or draft(api, type, request.body)
+        return await _created(api, request, resource, guards)
+
+    version, status = await decide_and_commit(api, decision)
+    return await written(api, request, version, status)
+
+
+async def _created(
+    api: Api, request: Request, resource: Draft, guards: tuple[Guard, ...]
+) -> Decision[tuple[Version, int]]:
+    now_us = api.clock()
+    write = await build_write(
+        api, resource, new_id(now_us), None, "POST", base_url=request.base_url, now_us=now_us
+    )
+    return Decision(Commit(writes=(write,), guards=guards), (version_of(write), 201))

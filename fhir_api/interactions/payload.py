@@ -1,0 +1,58 @@
+"""A Binary's bytes: they live in the blob store, the resource beside them keeps everything but ``data``.
+
+https://hl7.org/fhir/R4/binary.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from fhir_api.api import Api
+from fhir_api.document import Tree, joined, members_of
+from fhir_api.errors import Category, FhirError
+from store.interface import Version
+
+IN_BLOB = b'""'
+"""What stands for ``data`` in the stored JSON where the blob is all of it. R4 allows no empty string, so it is ours."""
+
+
+async def take_payload(api: Api, tree: Tree, body: bytes) -> tuple[bytes, str | None]:
+    """Stores what ``data`` holds.
+
+    Returns:
+        The JSON to store and the blob's sha256. ``data`` stays in the JSON where it is base64 in another spelling
+        than ours (line breaks), so that it comes back as it was sent.
+
+    Raises:
+        FhirError: ``data`` is not base64.
+    """
+    data = tree.get("data")
+    if data is None:
+        return body, None
+    try:
+        payload = base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        text = "Binary.data is not base64."
+        raise FhirError(Category.UNPROCESSABLE, text, "Binary.data") from exc
+    info = await api.store.blobs.put(payload)
+    if base64.b64encode(payload).decode() == data:
+        body = joined({**members_of(body), "data": IN_BLOB})
+    return body, info.sha256
+
+
+async def with_payload(api: Api, version: Version) -> bytes:
+    """The Binary as FHIR JSON, ``data`` and all.
+
+    Raises:
+        FhirError: too large to be one JSON document; its own media type streams it.
+    """
+    members = members_of(version.content)
+    if version.blob is None or bytes(members.get("data", b"")) != IN_BLOB:
+        return version.content
+    info = await api.store.blobs.info(version.blob)
+    if info and info.size_bytes > api.options.max_body_bytes:
+        text = "The Binary is too large for JSON: ask for it by its own media type."
+        raise FhirError(Category.TOO_COSTLY, text, "Binary.data")
+    payload = await api.store.blobs.get(version.blob)
+    return joined({**members, "data": b'"%s"' % base64.b64encode(payload)})

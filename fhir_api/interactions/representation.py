@@ -1,0 +1,84 @@
+"""How a stored version is shown, and what a write answers (https://hl7.org/fhir/R4/http.html#versioning)."""
+
+from __future__ import annotations
+
+from fhir_api.api import Api
+from fhir_api.document import joined, members_of
+from fhir_api.errors import ALL_OK, FhirError
+from fhir_api.http import (
+    Headers,
+    Request,
+    Response,
+    etag,
+    http_date,
+    json_response,
+    outcome_response,
+    preference,
+)
+from fhir_api.interactions.payload import with_payload
+from fhir_api.tasks.progress import merge
+from store.interface import Version
+
+_UNDER_WAY = (b'"in-progress"', b'"accepted"')
+
+
+async def content_of(api: Api, version: Version) -> bytes:
+    """The version as FHIR JSON: a Binary with its data, all else as stored.
+
+    Raises:
+        FhirError: a Binary too large for JSON.
+    """
+    if version.type == "Binary":
+        return await with_payload(api, version)
+    return version.content
+
+
+async def page_content_of(api: Api, version: Version) -> bytes:
+    """As ``content_of``, among other resources: a Binary that is too large comes without its data."""
+    try:
+        return await content_of(api, version)
+    except FhirError:
+        members = members_of(version.content)
+        del members["data"]
+        return joined(members)
+
+
+async def progress_of(api: Api, version: Version) -> bytes:
+    """What the worker last reported on a current Task; empty for everything else. Asks only for Tasks under way."""
+    if version.type != "Task" or not any(state in version.content for state in _UNDER_WAY):
+        return b""
+    entry = await api.store.queue_entry("Task", version.id)
+    return entry.progress if entry else b""
+
+
+async def current_content_of(api: Api, version: Version) -> bytes:
+    """A current version as it is read now: ``content_of``, with the progress of a Task under way."""
+    progress = await progress_of(api, version)
+    return merge(version.content, progress) if progress else await content_of(api, version)
+
+
+def version_headers(version: Version) -> Headers:
+    """ETag and Last-Modified of a version."""
+    return (
+        ("ETag", etag(version.version)),
+        ("Last-Modified", http_date(version.last_updated_us // 1_000_000)),
+    )
+
+
+def location(version: Version) -> str:
+    """The version's URL, relative to the base."""
+    return f"{version.type}/{version.id}/_history/{version.version}"
+
+
+async def written(api: Api, request: Request, version: Version, status: int) -> Response:
+    """The answer to a create or update, with the body that Prefer asks for (a representation by default)."""
+    headers = (
+        ("Location", f"{request.base_url}/{location(version)}"),
+        *version_headers(version),
+    )
+    returns = preference(request).returns
+    if returns == "minimal":
+        return Response(status, headers)
+    if returns == "OperationOutcome":
+        return outcome_response(status, (ALL_OK,), headers)
+    return json_response(status, await content_of(api, version), headers)
