@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,8 +35,8 @@ class ApiOptions:
     """The most that ``_count`` may ask for."""
     include_limit: int = 1000
     """The most that ``_include`` and ``_revinclude`` add to a page."""
-    cursor_key: bytes = b""
-    """Signs page links; the same in all processes and over restarts."""
+    cursor_key: bytes = field(default_factory=lambda: secrets.token_bytes(64), repr=False)
+    """Seals page links: 64 bytes, the same in all processes and over restarts."""
     gzip_from_bytes: int = 1024
     """Answers from this size are compressed for clients that take gzip."""
     stream_from_bytes: int = 1024 * 1024

@@ -4,5 +4,6 @@ https://hl7.org/fhir/R4/search.html
 """
 
 from fhir_api.search.criteria import compile_conditions
+from fhir_api.search.subset import subset
 
-__all__ = ["compile_conditions"]
+__all__ = ["compile_conditions", "subset"]

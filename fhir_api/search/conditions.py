@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.document import ID
 from fhir_api.search.criterion import Criterion
 from fhir_api.search.dates import interval_us
 from fhir_api.search.grammar import prefixed, split, unescape
 from fhir_api.search.normalise import normalise
 from fhir_api.search.numbers import Precise, precise
+from fhir_api.search.reference_target import target_of
 from store.query import (
     Compare,
     Condition,
@@ -33,12 +35,7 @@ from store.query import (
 OF_TYPE = ":of-type"
 """What follows a token parameter's code in the index entries that ``:of-type`` reads."""
 
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_LOCAL = re.compile(
-    r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
-)
-_VERSION = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}$")
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.+", re.DOTALL)
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _ONLY_TYPE = re.compile(r"resolve\(\) is ([A-Z][A-Za-z]+)\)$")
 
 
@@ -47,7 +44,7 @@ def string_condition(criterion: Criterion, value: str) -> Condition:
     text = unescape(value)
     match criterion.modifier:
         case "exact":
-            return StringIs(criterion.code, StringMatch.EXACT, text)
+            return StringIs(criterion.code, StringMatch.EXACT, text, normalise(text))
         case "contains":
             return StringIs(criterion.code, StringMatch.CONTAINS, normalise(text))
         case _:
@@ -76,18 +73,15 @@ def reference_condition(criterion: Criterion, value: str) -> Condition:
     if criterion.modifier == "identifier":
         return _identifier_condition(criterion, value)
     text = unescape(value)
-    if text.startswith(f"{criterion.base_url}/"):
-        text = text[len(criterion.base_url) + 1 :]
-    asked_type = criterion.modifier or _only_target(criterion)
-    if _ID.fullmatch(text):
-        return ReferenceIs(criterion.code, asked_type, text)
-    local = _LOCAL.fullmatch(text)
-    if local is not None and local["type"] in RESOURCE_TYPES:
-        if criterion.modifier not in (None, local["type"]):
+    if ID.fullmatch(text):
+        return ReferenceIs(criterion.code, criterion.modifier or _only_target(criterion), text)
+    target = target_of(text.partition("|")[0], criterion.base_url)
+    if target is not None and target.id is not None:
+        if criterion.modifier not in (None, target.type):
             raise criterion.refuse("the modifier names one type and the value another")
-        return ReferenceIs(criterion.code, local["type"], local["id"])
-    if criterion.modifier is None and _ABSOLUTE.fullmatch(text):
-        return ReferenceIs(criterion.code, url=_VERSION.sub("", text))
+        return ReferenceIs(criterion.code, target.type, target.id)
+    if target is not None and criterion.modifier is None and _ABSOLUTE.match(text):
+        return ReferenceIs(criterion.code, url=text if "|" in text else target.url)
     raise criterion.refuse("a reference is an id, Type/id or an absolute URL")
 
 

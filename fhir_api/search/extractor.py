@@ -79,9 +79,16 @@ _PYTHON_TYPES = {
 }
 
 
-def compile_extractor(type_: str) -> Extractor:
-    """The function that appends the entries of a resource of ``type_`` with ``add``."""
-    parameters = [p for p in parameters_of(type_).values() if p.code not in COLUMNS]
+def compile_extractor(type_: str, codes: frozenset[str] | None = None) -> Extractor:
+    """The function that appends the entries of a resource of ``type_`` with ``add``.
+
+    ``codes``: only those of these parameters; None: of all.
+    """
+    parameters = [
+        p
+        for p in parameters_of(type_).values()
+        if p.code not in COLUMNS and (codes is None or p.code in codes)
+    ]
     return _Compiler().function(type_, tree_of(type_, parameters))
 
 

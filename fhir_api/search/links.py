@@ -29,7 +29,7 @@ class _Place(msgspec.Struct, array_like=True, frozen=True):
 
     pairs: list[tuple[str, str]]
     values: list[str | int | float | None]
-    position: int
+    position: int | None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -41,8 +41,8 @@ def _cipher(key: bytes) -> AESSIV:
     return AESSIV(key)
 
 
-def seal(key: bytes, type: str, pairs: Pairs, cursor: Cursor) -> str:
-    """The token of the page that follows ``cursor`` in the search by ``pairs``.
+def seal(key: bytes, type: str, pairs: Pairs, cursor: Cursor | None) -> str:
+    """The token of the page that follows ``cursor`` in the search by ``pairs``; of the first page for None.
 
     Args:
         key: 32 or 64 bytes, the same in every process of the deployment.
@@ -50,14 +50,14 @@ def seal(key: bytes, type: str, pairs: Pairs, cursor: Cursor) -> str:
         pairs: the parameters that were used.
         cursor: the place after the last match of the page before.
     """
-    values: list[SortValue] = list(cursor.values)
-    place = _encoder.encode(_Place(pairs, values, cursor.position))
+    values: list[SortValue] = list(cursor.values) if cursor else []
+    place = _encoder.encode(_Place(pairs, values, cursor.position if cursor else None))
     sealed = _cipher(key).encrypt(place, [_PURPOSE, type.encode()])
     return urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
-def unseal(key: bytes, type: str, token: str) -> tuple[Pairs, Cursor]:
-    """The parameters and the place of a page.
+def unseal(key: bytes, type: str, token: str) -> tuple[Pairs, Cursor | None]:
+    """The parameters and the place of a page, as ``seal`` took them.
 
     Raises:
         FhirError: ``invalid``: not a token of ours, or one of another type or deployment.
@@ -71,4 +71,6 @@ def unseal(key: bytes, type: str, token: str) -> tuple[Pairs, Cursor]:
             "This is not a page link of this server: search again from the first page.",
             f"http.{PAGE}",
         ) from error
+    if place.position is None:
+        return place.pairs, None
     return place.pairs, Cursor(tuple(place.values), place.position)

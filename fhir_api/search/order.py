@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from fhir_api.errors import Issue
 from fhir_api.search.criterion import invalid, not_supported
@@ -10,39 +12,56 @@ from fhir_api.search.parameters import not_searchable, parameters_of
 from store.query import SortField, SortKey
 
 MAX_KEYS = 8
-_COLUMNS = {"_id": SortField.ID, "_lastUpdated": SortField.LAST_UPDATED}
+_COLUMNS: Mapping[str, SortField] = MappingProxyType(
+    {"_id": SortField.ID, "_lastUpdated": SortField.LAST_UPDATED}
+)
+"""Parameters that the store keeps beside the resource and not in its index."""
 
 
-def read_sort(
-    type: str, value: str, *, strict: bool
-) -> tuple[tuple[SortKey, ...], list[str], list[Issue]]:
-    """The sort keys of a ``_sort`` value, the rules that were used as written, and warnings about the others.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Sort keys, the rules they were made from as one value of ``_sort``, and warnings about the other rules."""
+
+    keys: tuple[SortKey, ...]
+    text: str
+    ignored: tuple[Issue, ...]
+
+
+NO_ORDER = Order((), "", ())
+
+
+def read_order(type: str, value: str, *, strict: bool) -> Order:
+    """Reads ``_sort=status,-date``.
 
     Raises:
-        FhirError: a rule cannot be used; an unknown parameter only when ``strict``.
+        FhirError: a rule cannot be followed; a parameter that the type does not have only when ``strict``.
     """
     rules = [rule for rule in value.split(",") if rule]
-    if not rules or len(rules) > MAX_KEYS:
+    if not 0 < len(rules) <= MAX_KEYS:
         raise invalid("_sort", f"it names one to {MAX_KEYS} parameters")
     keys: list[SortKey] = []
     used: list[str] = []
     ignored: list[Issue] = []
     for rule in rules:
         code = rule.removeprefix("-")
-        field = _COLUMNS.get(code)
+        field = _field(type, code)
         if field is None:
-            parameter = parameters_of(type).get(code)
-            if parameter is None:
-                if code in not_searchable(type) or code == "_score":
-                    raise not_supported("_sort", f"{type} cannot be sorted by {code}")
-                unknown = invalid("_sort", "it names a parameter that the type does not have")
-                if strict:
-                    raise unknown
-                ignored.append(replace(unknown.issues[0], severity="warning", code="not-supported"))
-                continue
-            field = SortField(parameter.type)
-        keys.append(
-            SortKey(field, None if code in _COLUMNS else code, descending=rule.startswith("-"))
-        )
+            unknown = invalid("_sort", f"it names a parameter that {type} does not have")
+            if strict:
+                raise unknown
+            ignored.append(replace(unknown.issues[0], severity="warning", code="not-supported"))
+            continue
+        keys.append(SortKey(field, None if code in _COLUMNS else code, rule.startswith("-")))
         used.append(rule)
-    return tuple(keys), used, ignored
+    return Order(tuple(keys), ",".join(used), tuple(ignored))
+
+
+def _field(type: str, code: str) -> SortField | None:
+    if code in _COLUMNS:
+        return _COLUMNS[code]
+    parameter = parameters_of(type).get(code)
+    if parameter is not None:
+        return SortField(parameter.type)
+    if code == "_score" or code in not_searchable(type):
+        raise not_supported("_sort", f"{type} cannot be sorted by {code}")
+    return None

@@ -1,0 +1,80 @@
+"""The searchset Bundle, joined from bytes: stored resources go in as they are.
+
+https://hl7.org/fhir/R4/bundle.html#searchset
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import orjson
+
+from fhir_api.errors import Issue, outcome_bytes
+from fhir_api.search.grammar import Pairs
+
+_READABLE = ":/|,$-._~*@"
+"""Characters that a query may hold as they are (RFC 3986, section 3.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A resource of the page: ``content`` is its JSON, ``mode`` why it is there (match or include)."""
+
+    type: str
+    id: str
+    content: bytes
+    mode: str
+
+
+def searchset(
+    base_url: str,
+    links: Sequence[tuple[str, str]],
+    total: int | None,
+    entries: Iterable[Entry],
+    warnings: Sequence[Issue],
+) -> bytes:
+    """The Bundle as JSON.
+
+    Args:
+        base_url: of the server, without a trailing slash.
+        links: relation and absolute URL, in order.
+        total: how many match in all pages; None: not said.
+        entries: matches first, then includes.
+        warnings: what was ignored; they become an entry with the mode ``outcome``.
+    """
+    quoted_base = orjson.dumps(base_url)[:-1]
+    parts = [b'{"resourceType":"Bundle","type":"searchset"']
+    if total is not None:
+        parts.append(b',"total":%d' % total)
+    relations = [{"relation": relation, "url": url} for relation, url in links]
+    parts += (b',"link":', orjson.dumps(relations))
+    separator = b',"entry":['
+    for entry in entries:
+        parts += (
+            separator,
+            b'{"fullUrl":%b/%b/%b","resource":'
+            % (quoted_base, entry.type.encode(), entry.id.encode()),
+            entry.content,
+            b',"search":{"mode":"%b"}}' % entry.mode.encode(),
+        )
+        separator = b","
+    if warnings:
+        parts += (
+            separator,
+            b'{"resource":',
+            outcome_bytes(warnings),
+            b',"search":{"mode":"outcome"}}',
+        )
+        separator = b","
+    parts.append(b"]}" if separator == b"," else b"}")
+    return b"".join(parts)
+
+
+def search_url(base_url: str, type: str, pairs: Pairs) -> str:
+    """The URL of a search: what a self link says was really done."""
+    if not pairs:
+        return f"{base_url}/{type}"
+    query = "&".join(f"{quote(name, _READABLE)}={quote(value, _READABLE)}" for name, value in pairs)
+    return f"{base_url}/{type}?{query}"

@@ -1,0 +1,164 @@
+"""``_include`` and ``_revinclude``: what matches refer to, and what refers to them.
+
+https://hl7.org/fhir/R4/search.html#include. Matches themselves are never repeated, and what the caller may not read
+is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import orjson
+
+from fhir_api.access import Caller, Forbidden, Interaction, decide
+from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.errors import Category, FhirError
+from fhir_api.search.criterion import invalid, not_supported
+from fhir_api.search.extractor import Extractor, compile_extractor
+from fhir_api.search.parameters import parameters_of
+from store.entries import Entry, ReferenceEntry
+from store.interface import Store, Version
+from store.query import AnyOf, Query, ReferenceIs
+
+Key = tuple[str, str]
+"""Type and id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """References of ``source`` under these parameters, from (``_include``) or to (``reverse``) the matches.
+
+    ``target`` None: whatever type they point at.
+    """
+
+    source: str
+    codes: tuple[str, ...]
+    target: str | None
+    reverse: bool
+
+
+def read_include(type: str, name: str, value: str) -> Include:
+    """Reads ``ImagingStudy:subject``, ``Task:focus:ImagingStudy``, ``Task:*`` or, forwards only, ``*``.
+
+    Raises:
+        FhirError: ``invalid`` where a part does not exist or could never find anything.
+    """
+    reverse = name == "_revinclude"
+    if value == "*":
+        if reverse:
+            raise not_supported(name, "'*' would ask every type; name one, as in Observation:*")
+        return Include(type, _references(type), None, reverse)
+    source, *rest = value.split(":")
+    if source not in RESOURCE_TYPES or not 0 < len(rest) < 3:
+        raise invalid(name, "it is Type:parameter or Type:parameter:TargetType")
+    if not reverse and source != type:
+        raise invalid(name, f"it starts at a match, which is a {type}")
+    target = rest[1] if len(rest) == 2 else None
+    if target is not None and target not in RESOURCE_TYPES:
+        raise invalid(name, "its target is no resource type")
+    if reverse and target not in (None, type):
+        raise invalid(name, f"it points at a match, which is a {type}")
+    if rest[0] == "*":
+        return Include(source, _references(source), target, reverse)
+    if rest[0] not in _references(source):
+        raise invalid(name, f"{source} has no reference parameter of that name")
+    return Include(source, (rest[0],), target, reverse)
+
+
+async def included(
+    store: Store,
+    caller: Caller,
+    matches: Sequence[Version],
+    includes: Sequence[Include],
+    base_url: str,
+    limit: int,
+) -> list[Version]:
+    """What the includes add to a page of matches, each once, forward ones first.
+
+    Raises:
+        FhirError: ``too-costly``: there is more than ``limit``.
+    """
+    seen: set[Key] = {(match.type, match.id) for match in matches}
+    found: list[Version] = []
+    keys = _targets(matches, includes, base_url, seen, caller)
+    _check(len(keys), limit)
+    found += [v for v in await store.read_many(keys) if v is not None and not v.deleted]
+    seen.update((version.type, version.id) for version in found)
+    for include in includes:
+        if not include.reverse or not matches or not _may_read(caller, include.source):
+            continue
+        # Those that were seen already may be among them, hence as many more.
+        page = await store.search(_query(include, matches, limit + len(seen) + 1))
+        for hit in page.hits:
+            key = (hit.version.type, hit.version.id)
+            if key not in seen:
+                seen.add(key)
+                found.append(hit.version)
+        _check(len(found), limit)
+    return found
+
+
+def _check(count: int, limit: int) -> None:
+    if count > limit:
+        raise FhirError(
+            Category.TOO_COSTLY,
+            f"The includes would add more than {limit} resources: ask for smaller pages with _count.",
+            "http._include",
+        )
+
+
+def _targets(
+    matches: Sequence[Version],
+    includes: Iterable[Include],
+    base_url: str,
+    seen: set[Key],
+    caller: Caller,
+) -> list[Key]:
+    """The local resources that the matches refer to, in the order in which they do."""
+    wanted: dict[Key, None] = {}
+    for include in includes:
+        if include.reverse:
+            continue
+        extract = _extractor(include.source, include.codes)
+        for match in matches:
+            entries: list[Entry] = []
+            extract(orjson.loads(match.content), entries.append, base_url)
+            for entry in entries:
+                if (
+                    isinstance(entry, ReferenceEntry)
+                    and entry.target_type is not None
+                    and entry.target_id is not None
+                    and include.target in (None, entry.target_type)
+                ):
+                    wanted[entry.target_type, entry.target_id] = None
+    types = {type for type, _ in wanted}
+    readable = {type for type in types if type in RESOURCE_TYPES and _may_read(caller, type)}
+    return [key for key in wanted if key[0] in readable and key not in seen]
+
+
+def _query(include: Include, matches: Sequence[Version], limit: int) -> Query:
+    """Those that refer to any of the matches."""
+    refers = tuple(
+        ReferenceIs(code, match.type, match.id) for code in include.codes for match in matches
+    )
+    return Query(include.source, (AnyOf(refers),), limit=limit)
+
+
+def _may_read(caller: Caller, type: str) -> bool:
+    try:
+        decide(caller, Interaction.READ, type)
+    except Forbidden:
+        return False
+    return True
+
+
+@cache
+def _references(type: str) -> tuple[str, ...]:
+    return tuple(p.code for p in parameters_of(type).values() if p.type == "reference")
+
+
+@cache
+def _extractor(type: str, codes: tuple[str, ...]) -> Extractor:
+    return compile_extractor(type, frozenset(codes))

@@ -1,0 +1,173 @@
+"""The search interaction: criteria and presentation in, one page of a searchset Bundle out.
+
+https://hl7.org/fhir/R4/http.html#search
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir_api.access import Interaction, decide
+from fhir_api.api import Api
+from fhir_api.errors import Category, FhirError
+from fhir_api.http import Request, Response, json_response, preference
+from fhir_api.search.bundle import Entry, search_url, searchset
+from fhir_api.search.criteria import ANSWER_FORMAT, Criteria, read_criteria
+from fhir_api.search.grammar import Pairs
+from fhir_api.search.include import included
+from fhir_api.search.links import PAGE, seal, unseal
+from fhir_api.search.presentation import Presentation, Total, read_presentation
+from fhir_api.search.subset import Subset
+from fhir_api.tasks.progress import merge
+from store.interface import Page, Version
+from store.query import Cursor, Query
+
+CLAIMED = (b"accepted", b"in-progress", b"\\u")
+"""Without one of these in its JSON a Task is in no state in which a worker reports progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One page of a search, understood."""
+
+    type: str
+    criteria: Criteria
+    presentation: Presentation
+    after: Cursor | None
+    token: str
+    """Of the page link that was followed; '': none was."""
+
+    @property
+    def used(self) -> Pairs:
+        return self.criteria.used + self.presentation.used
+
+    def query(self) -> Query:
+        return Query(
+            self.type,
+            self.criteria.where,
+            self.presentation.sort,
+            self.after,
+            max(self.presentation.count, 1),
+        )
+
+
+async def search(api: Api, type: str, pairs: Pairs, request: Request) -> Response:
+    """Answers a search of ``type`` with the page that its parameters ask for.
+
+    Args:
+        api: the deployment.
+        type: a resource type.
+        pairs: names and values of the parameters, percent-decoded, in the order sent.
+        request: who asks, by which base URL, and with which preferences.
+
+    Raises:
+        Forbidden: the caller may not search this type.
+        FhirError: ``invalid`` for what cannot be understood, ``too-costly`` beyond a limit.
+    """
+    decide(request.caller, Interaction.SEARCH, type)
+    asked = _understood(api, type, pairs, request)
+    shape = asked.presentation
+    if shape.only_total:
+        total = await api.store.count(asked.query())
+        return _answer(api, asked, request, total, Page((), more=False), ())
+    page = await api.store.search(asked.query())
+    versions = [hit.version for hit in page.hits]
+    others: list[Version] = []
+    if shape.includes:
+        others = await included(
+            api.store,
+            request.caller,
+            versions,
+            shape.includes,
+            request.base_url,
+            api.options.include_limit,
+        )
+    entries = [
+        *await _entries(api, versions, shape.subset, "match"),
+        *await _entries(api, others, shape.subset, "include"),
+    ]
+    return _answer(api, asked, request, await _total(api, asked, page), page, entries)
+
+
+def _understood(api: Api, type: str, pairs: Pairs, request: Request) -> Search:
+    strict = preference(request).strict
+    after: Cursor | None = None
+    tokens = [value for name, value in pairs if name == PAGE] or [""]
+    if tokens != [""]:
+        others = {name for name, _ in pairs} - ANSWER_FORMAT - {PAGE}
+        if others or len(tokens) > 1:
+            raise FhirError(
+                Category.INVALID,
+                "A page link holds its search: nothing may be added to it.",
+                f"http.{PAGE}",
+            )
+        pairs, after = unseal(api.options.cursor_key, type, tokens[0])
+    criteria = read_criteria(type, pairs, request.base_url, api.clock(), strict=strict)
+    presentation = read_presentation(
+        type,
+        pairs,
+        page_size=api.options.page_size,
+        page_limit=api.options.page_limit,
+        strict=strict,
+    )
+    return Search(type, criteria, presentation, after, tokens[0])
+
+
+async def _total(api: Api, asked: Search, page: Page) -> int | None:
+    """How many match in all, where it was asked for or costs nothing."""
+    if asked.after is None and not page.more:
+        return len(page.hits)
+    if asked.presentation.total is Total.NONE:
+        return None
+    return await api.store.count(asked.query())
+
+
+async def _entries(api: Api, versions: Sequence[Version], subset: Subset, mode: str) -> list[Entry]:
+    claimed = [
+        version.id
+        for version in versions
+        if version.type == "Task" and any(state in version.content for state in CLAIMED)
+    ]
+    queue = await api.store.queue_entries("Task", claimed) if claimed else {}
+    entries = []
+    for version in versions:
+        content = version.content
+        if version.type == "Task" and version.id in queue:
+            content = merge(content, queue[version.id].progress)
+        entries.append(Entry(version.type, version.id, subset.of(version.type, content), mode))
+    return entries
+
+
+def _answer(
+    api: Api,
+    asked: Search,
+    request: Request,
+    total: int | None,
+    page: Page,
+    entries: Sequence[Entry],
+) -> Response:
+    warnings = asked.criteria.ignored + asked.presentation.ignored
+    return json_response(
+        200,
+        searchset(request.base_url, _links(api, asked, request, page), total, entries, warnings),
+    )
+
+
+def _links(api: Api, asked: Search, request: Request, page: Page) -> list[tuple[str, str]]:
+    """The links of a page. A search that came in a form keeps its parameters out of the links to follow, too."""
+
+    def page_url(token: str) -> str:
+        return f"{request.base_url}/{asked.type}?{PAGE}={token}"
+
+    def sealed(cursor: Cursor | None) -> str:
+        return page_url(seal(api.options.cursor_key, asked.type, asked.used, cursor))
+
+    links = []
+    if asked.token:
+        links += [("self", page_url(asked.token)), ("first", sealed(None))]
+    else:
+        links.append(("self", search_url(request.base_url, asked.type, asked.used)))
+    if page.more:
+        links.append(("next", sealed(page.hits[-1].cursor)))
+    return links
