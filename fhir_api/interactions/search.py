@@ -10,19 +10,28 @@ from fhir_api.search.searching import search
 FORM = "application/x-www-form-urlencoded"
 
 
-async def search_type(api: Api, request: Request) -> Response:
-    """The resources of a type that match, as a searchset Bundle. A form's parameters add to those of the URL.
+async def search_by_get(api: Api, request: Request) -> Response:
+    """The resources of a type that match, as a searchset Bundle.
 
     Raises:
-        FhirError: ``media-type``: a POST whose body is no form; else as ``search`` does.
+        FhirError: as ``search`` does.
     """
-    pairs = query_pairs(request.query)
-    if request.method == "POST" and request.body:
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != FORM:
-            raise FhirError(Category.MEDIA_TYPE, f"The body of a search is {FORM}.")
-        try:
-            pairs += query_pairs(request.body.decode())
-        except UnicodeDecodeError as error:
-            raise FhirError(Category.INVALID, "The body is not UTF-8.") from error
-    return await search(api, request.path[0], pairs, request)
+    return await search(api, request.path[0], query_pairs(request.query), request)
+
+
+async def search_by_post(api: Api, request: Request) -> Response:
+    """The same with the parameters in a form, where no log shows them. Those of the URL count as well.
+
+    Raises:
+        FhirError: ``media-type``: the body is no form; else as ``search`` does.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.body and media_type != FORM:
+        raise FhirError(Category.MEDIA_TYPE, f"The body of a search is {FORM}.")
+    try:
+        form = request.body.decode()
+    except UnicodeDecodeError as error:
+        raise FhirError(Category.INVALID, "The form is not UTF-8.") from error
+    return await search(
+        api, request.path[0], query_pairs(request.query) + query_pairs(form), request
+    )
