@@ -59,11 +59,16 @@ class TokenText:
 
 @dataclass(frozen=True, slots=True)
 class StringIs:
-    """``value`` is normalised for STARTS and CONTAINS, as sent for EXACT."""
+    """``value`` is normalised for STARTS and CONTAINS, as sent for EXACT.
+
+    ``normalised``: the normal form of an EXACT value. With it an index finds the few entries to compare;
+    without it every entry of the parameter is looked at.
+    """
 
     param: str
     match: StringMatch
     value: str
+    normalised: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ class DateIs:
 @dataclass(frozen=True, slots=True)
 class NumberIs:
     """``low``/``high``: for eq and ne the implied range of the value's precision, for ap the range that the entry
-    overlaps, [low, high); ``value`` for the others."""
+    overlaps, [low, high); ``value`` for the others.
+    """
 
     param: str
     compare: Compare

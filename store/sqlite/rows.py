@@ -1,0 +1,89 @@
+"""Index entries → rows of the entry tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from store.entries import (
+    DateEntry,
+    Entry,
+    NumberEntry,
+    QuantityEntry,
+    ReferenceEntry,
+    StringEntry,
+    TokenEntry,
+)
+from store.sqlite.names import NO_SYSTEM, Kind, Names
+
+Term = tuple[int, int, str, int, int]
+Text = tuple[int, int, str, str]
+Date = tuple[int, int, int, int]
+Amount = tuple[int, int, float, float, int, str, str]
+
+
+class EntryRows:
+    """Rows of several resources, to be written together. An entry given twice makes one row."""
+
+    def __init__(self) -> None:
+        self.terms: list[Term] = []
+        self.texts: list[Text] = []
+        self.dates: list[Date] = []
+        self.amounts: list[Amount] = []
+
+    def add(
+        self, names: Names, type: int, rid: int, updated: int, entries: Iterable[Entry]
+    ) -> None:
+        terms: dict[Term, None] = {}
+        texts: dict[Text, None] = {}
+        dates: dict[Date, None] = {}
+        amounts: dict[Amount, None] = {}
+        for entry in entries:
+            if isinstance(entry, TokenEntry):
+                pid = names.add_param(type, entry.param, Kind.TOKEN)
+                system = NO_SYSTEM if not entry.system else names.add(entry.system)
+                terms[rid, pid, entry.code, system, updated] = None
+                if entry.text:
+                    pid = names.add_param(type, entry.param, Kind.TOKEN_TEXT)
+                    texts[rid, pid, entry.text, ""] = None
+            elif isinstance(entry, StringEntry):
+                pid = names.add_param(type, entry.param, Kind.STRING)
+                texts[rid, pid, entry.normalised, entry.exact] = None
+            elif isinstance(entry, ReferenceEntry):
+                for kind, code, target in _reference(entry):
+                    pid = names.add_param(type, entry.param, kind)
+                    system = NO_SYSTEM if target is None else names.add(target)
+                    terms[rid, pid, code, system, updated] = None
+            elif isinstance(entry, DateEntry):
+                pid = names.add_param(type, entry.param, Kind.DATE)
+                dates[rid, pid, entry.low_us, entry.high_us] = None
+            elif isinstance(entry, NumberEntry):
+                pid = names.add_param(type, entry.param, Kind.NUMBER)
+                amounts[rid, pid, entry.low, entry.high, NO_SYSTEM, "", ""] = None
+            elif isinstance(entry, QuantityEntry):
+                pid = names.add_param(type, entry.param, Kind.QUANTITY)
+                system = NO_SYSTEM if not entry.system else names.add(entry.system)
+                unit = (entry.code or "", entry.unit or "")
+                amounts[rid, pid, entry.low, entry.high, system, *unit] = None
+            else:
+                pid = names.add_param(type, entry.param, Kind.URI)
+                terms[rid, pid, entry.uri, NO_SYSTEM, updated] = None
+        self.terms.extend(terms)
+        self.texts.extend(texts)
+        self.dates.extend(dates)
+        self.amounts.extend(amounts)
+
+    def clear(self) -> None:
+        self.terms.clear()
+        self.texts.clear()
+        self.dates.clear()
+        self.amounts.clear()
+
+
+def _reference(entry: ReferenceEntry) -> Iterable[tuple[Kind, str, str | None]]:
+    """A target is (id, type), a url (url, no type): told apart by the type."""
+    if entry.target_type and entry.target_id:
+        yield Kind.REFERENCE, entry.target_id, entry.target_type
+    if entry.url:
+        yield Kind.REFERENCE, entry.url, None
+    if entry.identifier:
+        yield Kind.REFERENCE_IDENTIFIER, entry.identifier, None

@@ -1,0 +1,165 @@
+"""The one thread that writes: whatever waits is committed together, with one fsync.
+
+The first commit of a group begins the transaction; all that arrived while the group before was being written joins
+it. Under load the groups grow by themselves; a lone commit waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from store.errors import StoreError, StoreUnavailable
+from store.interface import Commit
+from store.sqlite.apply import Group
+from store.sqlite.connections import unavailable
+from store.sqlite.names import Names
+from store.sqlite.turn import Turn
+
+GROUP_LIMIT = 256
+"""At most so many commits in a group: the first of them should not wait for ever."""
+
+Job = Callable[[sqlite3.Connection, Names], Any]
+"""A small change that is no commit (a renewed lease, delivered outbox rows), run in a group's transaction."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    work: Commit | Job
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: Exception | None = None
+
+
+class Writer:
+    """Owns the writing connection. ``submit`` is called on the event loop; the rest happens in the thread."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        turn: Turn,
+        blob_exists: Callable[[str], bool],
+        written: Callable[[set[str]], None],
+    ) -> None:
+        """``written`` is called on the event loop with the types that a group wrote."""
+        self._connection = connection
+        self._names = Names(connection)
+        self._turn = turn
+        self._blob_exists = blob_exists
+        self._written = written
+        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, work: Commit | Job) -> Any:  # noqa: ANN401 - a job answers what it likes
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.put(_Waiting(work, future))
+        return await future
+
+    def close(self) -> None:
+        """Writes what waits, then ends the thread and closes its connection."""
+        if not self._closed:
+            self._closed = True
+            self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while (group := self._next_group()) is not None:
+                types = self._write(group)
+                self._answer(group, types)
+        finally:
+            self._connection.close()
+
+    def _next_group(self) -> list[_Waiting] | None:
+        first = self._waiting.get()
+        if first is None:
+            return None
+        group = [first]
+        while len(group) < GROUP_LIMIT:
+            try:
+                waiting = self._waiting.get_nowait()
+            except Empty:
+                break
+            if waiting is None:
+                self._waiting.put(None)
+                break
+            group.append(waiting)
+        return group
+
+    def _write(self, group: list[_Waiting]) -> set[str]:
+        types, error = self._transaction(group)
+        if error is None:
+            return types
+        if len(group) == 1:
+            group[0].error = error
+            return set()
+        # Something that no check foresaw: the disk is full, or a value that cannot be stored. Each on its own.
+        types = set()
+        for waiting in group:
+            waiting.error = None
+            types |= self._write([waiting])
+        return types
+
+    def _transaction(self, group: list[_Waiting]) -> tuple[set[str], Exception | None]:
+        connection = self._connection
+        with self._turn:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    applied = Group(connection, self._names, self._blob_exists)
+                    applied.prefetch([w.work for w in group if isinstance(w.work, Commit)])
+                    for waiting in group:
+                        self._apply(applied, waiting)
+                    applied.flush()
+                    connection.execute("COMMIT")
+                except BaseException:
+                    self._names.rolled_back()
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                return set(), unavailable(error)
+            except Exception as error:  # noqa: BLE001 - told to whoever waits; the thread lives on
+                return set(), error
+        self._names.committed()
+        return applied.types, None
+
+    def _apply(self, group: Group, waiting: _Waiting) -> None:
+        if not isinstance(waiting.work, Commit):
+            group.flush()
+            waiting.result = waiting.work(self._connection, self._names)
+            return
+        try:
+            group.apply(waiting.work)
+        except StoreError as error:
+            waiting.error = error
+
+    def _answer(self, group: list[_Waiting], types: set[str]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
+        for waiting in group:
+            by_loop.setdefault(waiting.future.get_loop(), []).append(waiting)
+        for loop, answered in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(self._resolve, answered, types)
+            except RuntimeError:  # The loop is closed: nobody waits any more.
+                continue
+
+    def _resolve(self, answered: list[_Waiting], types: set[str]) -> None:
+        for waiting in answered:
+            if waiting.future.done():
+                continue
+            if waiting.error is not None:
+                waiting.future.set_exception(waiting.error)
+            else:
+                waiting.future.set_result(waiting.result)
+        if types:
+            self._written(types)
