@@ -44,6 +44,10 @@ class ApiOptions:
     commit_attempts: int = 20
     """How often a write is decided again when somebody else's came first."""
     software_name: str = "HealthVision"
+    lease_s: float = 30.0
+    """How long a claimed Task stays its worker's without a heartbeat, where the worker does not say."""
+    attempt_limit: int = 5
+    """Attempts at a Task before it ends ``failed``."""
 
 
 @dataclass(frozen=True, slots=True)

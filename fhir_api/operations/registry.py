@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from fhir_api.api import Api
-    from fhir_api.http import Request, Response
+from fhir_api.api import Api
+from fhir_api.http import Request, Response
+from fhir_api.operations.claim import claim
+from fhir_api.operations.lease import heartbeat, progress, release
 
-Handler = Callable[["Api", "Request"], Awaitable["Response"]]
+Handler = Callable[[Api, Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +22,47 @@ class Operation:
     name: str
     """Without the ``$``."""
     on_instance: bool
-    definition: str
-    """Canonical of its OperationDefinition."""
     documentation: str
     handler: Handler
 
+    @property
+    def definition(self) -> str:
+        """Canonical of its OperationDefinition."""
+        return f"urn:healthvision:operation:{self.type}-{self.name}"
 
-def operations() -> Mapping[tuple[str, str], Operation]:
-    """(type, name) → operation."""
-    return OPERATIONS
 
+_ALL = (
+    Operation(
+        "Task",
+        "claim",
+        on_instance=False,
+        documentation="A worker takes Tasks that it can do, most urgent and oldest first, under a lease.",
+        handler=claim,
+    ),
+    Operation(
+        "Task",
+        "heartbeat",
+        on_instance=True,
+        documentation="A worker extends its lease on a Task and learns whether it was cancelled.",
+        handler=heartbeat,
+    ),
+    Operation(
+        "Task",
+        "progress",
+        on_instance=True,
+        documentation="A worker says how far it is; the Task shows it as businessStatus.",
+        handler=progress,
+    ),
+    Operation(
+        "Task",
+        "release",
+        on_instance=True,
+        documentation="A worker gives a Task back with a reason; it is offered again after a while.",
+        handler=release,
+    ),
+)
 
-OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType({})
+OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
+    {(operation.type, operation.name): operation for operation in _ALL}
+)
+"""(type, name without ``$``) → operation."""

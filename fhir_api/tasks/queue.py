@@ -60,7 +60,7 @@ async def queue_change(
             attempts=None if previous else 0,
         )
     if status in WORKING:
-        return await _working(task, previous, read_study, now_us)
+        return _working(previous, now_us)
     return QueueChange(QueueAction.REMOVE) if previous else None
 
 
@@ -94,21 +94,14 @@ def study_of(task: Mapping[str, Any]) -> str | None:
     return reference if reference and reference.startswith("ImagingStudy/") else None
 
 
-async def _working(
-    task: Mapping[str, Any], previous: QueueEntry | None, read_study: ReadStudy, now_us: int
-) -> QueueChange | None:
+def _working(previous: QueueEntry | None, now_us: int) -> QueueChange | None:
     """Keeps a worker's lease; a Task accepted by a plain update gets a long lease instead, renewed by each update."""
-    if previous is not None and previous.owner not in {None, EXTERNAL_OWNER}:
-        return QueueChange(QueueAction.KEEP)
-    topics = previous.topics if previous else await topics_of(task, read_study)
-    if not topics:
+    if previous is None:
         return None
+    if previous.owner not in {None, EXTERNAL_OWNER}:
+        return QueueChange(QueueAction.KEEP)
     return QueueChange(
         QueueAction.LEASE,
-        topics=topics,
-        priority=PRIORITY.get(str(task.get("priority", "routine")), 0),
-        enqueued_at_us=previous.enqueued_at_us if previous else now_us,
-        ready_at_us=now_us,
         owner=EXTERNAL_OWNER,
         lease_expires_at_us=now_us + EXTERNAL_LEASE_S * 1_000_000,
     )
