@@ -62,7 +62,11 @@ _ALL = (
     ),
 )
 
-OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
+_BY_NAME: Mapping[tuple[str, str], Operation] = MappingProxyType(
     {(operation.type, operation.name): operation for operation in _ALL}
 )
-"""(type, name without ``$``) → operation."""
+
+
+def operations() -> Mapping[tuple[str, str], Operation]:
+    """(type, name without ``$``) → operation."""
+    return _BY_NAME
