@@ -20,12 +20,13 @@ from __future__ import annotations
 class ImagingError(Exception):
     """Root of imaging's errors. ``category`` is one of the error categories of docs/architecture.md."""
 
-    category = "invalid"
-    code = "invalid"
+    category: str = "invalid"
+    code: str = "invalid"
     """A stable name for programs."""
 
 
 class ImageError(ImagingError):
+    category = "unprocessable"
     code = "invalid-image"
 
 
@@ -34,6 +35,7 @@ class EmptyFile(ImageError):
 
 
 class NotAnImage(ImageError):
+    category = "media-type"
     code = "not-an-image"
 
 
@@ -46,12 +48,12 @@ class TruncatedImage(CorruptImage):
 
 
 class UnsupportedImage(ImageError):
-    category = "not-supported"
+    category = "media-type"
     code = "unsupported"
 
 
 class ImageTooLarge(ImageError):
-    category = "too-costly"
+    category = "too-long"
     code = "too-large"
 
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
+import os
 import zlib
-from typing import Any, BinaryIO, TypeAlias, cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TypeAlias, TypeVar, cast
 
 import nibabel
 import numpy as np
@@ -21,7 +25,9 @@ from imaging.formats.grayscale import Grayscale, Rescale, Window, WindowFunction
 from imaging.formats.image import Format, Image, Kind, Sourced
 from imaging.formats.limits import Limits, check_size
 from imaging.formats.slices import to_affine
+from imaging.formats.whole import count_inflated
 
+T = TypeVar("T")
 _nearest_axes: Any = io_orientation
 Header: TypeAlias = Any
 """nibabel's Nifti1Header or Nifti2Header (it publishes no types)."""
@@ -37,14 +43,25 @@ def read_nifti(stream: BinaryIO, format: Format, limits: Limits) -> Image:
     Raises:
         ImageError: see imaging/errors.py.
     """
-    stream.seek(0, 2)
-    size = stream.tell()
+    size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
-    data = cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if format is Format.NIFTI_GZ else stream
-    try:
+    data = _inflated(stream, format)
+
+    def image() -> Image:
         header = _header(data)
-        stored = _stored_values(header, data, limits, size)
-        return _image(header, stored, format)
+        return _image(header, _stored_values(_layout(header, limits, size), data), format)
+
+    return _translated(image)
+
+
+def _inflated(stream: BinaryIO, format: Format) -> BinaryIO:
+    return cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if format is Format.NIFTI_GZ else stream
+
+
+def _translated(work: Callable[[], T]) -> T:
+    """Runs ``work`` with the errors of gzip and nibabel as ours."""
+    try:
+        return work()
     except ImageError:
         raise
     except EOFError as exc:
@@ -63,8 +80,20 @@ def _header(data: BinaryIO) -> Header:
     return header_class.from_fileobj(io.BytesIO(head), check=False)
 
 
-def _stored_values(header: Header, data: BinaryIO, limits: Limits, size: int) -> npt.NDArray[Any]:
-    """The array as the file orders it: (i, j[, k[, t]])."""
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the array lies and what it is made of."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+
+    @property
+    def size_bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def _layout(header: Header, limits: Limits, size: int) -> _Layout:
     shape = tuple(int(length) for length in header.get_data_shape())
     while len(shape) > 2 and shape[-1] == 1:
         shape = shape[:-1]
@@ -77,19 +106,40 @@ def _stored_values(header: Header, data: BinaryIO, limits: Limits, size: int) ->
         limits,
         rows=shape[1],
         columns=shape[0],
-        frames=int(np.prod(shape[2:], dtype=np.int64)),
+        frames=math.prod(shape[2:]),
         bytes_per_pixel=dtype.itemsize,
         encoded_bytes=size,
     )
-    needed = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    # An offset of 0 is written by some tools; single files have their data at 352 (540 + 4 for NIfTI-2) at least.
+    # An offset of 0 is written by some tools; in a single file the data begins at 352 (540 + 4 for NIfTI-2) at least.
     offset = max(int(header.get_data_offset()), int(header.single_vox_offset))
-    data.seek(offset)
-    content = data.read(needed)
-    if len(content) < needed:
-        raise TruncatedImage(f"{len(content)} of {needed} bytes of NIfTI data are there")
-    values = np.frombuffer(content, dtype=dtype).reshape(shape, order="F")
-    return values if dtype.isnative else values.astype(dtype.newbyteorder("="))
+    return _Layout(shape, dtype, offset)
+
+
+def check_nifti(stream: BinaryIO, format: Format, limits: Limits) -> int:
+    """Checks that all data is there, and answers the number of slices (of all time points).
+
+    Raises:
+        ImageError: see imaging/errors.py.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    layout = _translated(lambda: _layout(_header(_inflated(stream, format)), limits, size))
+    needed = layout.offset + layout.size_bytes
+    stream.seek(0)
+    present = count_inflated(stream, needed) if format is Format.NIFTI_GZ else size
+    if present < needed:
+        raise TruncatedImage(f"{present} of {needed} bytes of the NIfTI are there")
+    return math.prod(layout.shape[2:])
+
+
+def _stored_values(layout: _Layout, data: BinaryIO) -> npt.NDArray[Any]:
+    """The array as the file orders it: (i, j[, k[, t]])."""
+    data.seek(layout.offset)
+    content = data.read(layout.size_bytes)
+    if len(content) < layout.size_bytes:
+        raise TruncatedImage(f"{len(content)} of {layout.size_bytes} bytes of NIfTI data are there")
+    values = np.frombuffer(content, dtype=layout.dtype).reshape(layout.shape, order="F")
+    return values if layout.dtype.isnative else values.astype(layout.dtype.newbyteorder("="))
 
 
 def _image(header: Header, stored: npt.NDArray[Any], format: Format) -> Image:

@@ -5,7 +5,8 @@ https://www.loc.gov/preservation/digital/formats/fdd/fdd000022.shtml
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, TypeAlias
 
@@ -30,6 +31,7 @@ _OWN_CODECS = frozenset({1, 8, 32773, 32946})
 _PILLOW_CODECS = frozenset({2, 3, 4, 5, 7, 34925, 50000})
 """CCITT, LZW, JPEG, LZMA, Zstandard."""
 _MAX_PAGES = 65536
+_SAID_OF_TRUNCATED = ("truncated", "not enough", "incomplete")
 
 
 def read_tiff(stream: BinaryIO, limits: Limits) -> Image:
@@ -38,33 +40,15 @@ def read_tiff(stream: BinaryIO, limits: Limits) -> Image:
     Raises:
         ImageError: see imaging/errors.py.
     """
-    stream.seek(0, 2)
-    size = stream.tell()
-    stream.seek(0)
-    try:
-        with tifffile.TiffFile(stream) as tiff:
-            first, count = _checked_pages(tiff, limits, size)
-            if int(first.compression) in _OWN_CODECS:
-                pages = [tiff.pages[index].asarray() for index in range(count)]
-            else:
-                pages = _by_pillow(stream, count)
-            white_is_zero = int(first.photometric) == _WHITE_IS_ZERO
-            palette = first.colormap if int(first.photometric) == _PALETTE else None
-            planar = first.planarconfig == 2 and first.samplesperpixel > 1
-    except ImageError:
-        raise
-    except PillowImage.DecompressionBombError as exc:
-        raise ImageTooLarge("the TIFF has more pixels than are decoded") from exc
-    except Exception as exc:  # tifffile raises what its parsers meet in damaged input
-        text = str(exc).lower()
-        if (
-            "truncated" in text
-            or "not enough" in text
-            or "incomplete" in text
-            or isinstance(exc, EOFError)
-        ):
-            raise TruncatedImage("the TIFF ends early") from exc
-        raise CorruptImage(f"the TIFF is damaged ({type(exc).__name__})") from exc
+    with _opened(stream) as tiff:
+        first, count = _checked_pages(tiff, limits)
+        if int(first.compression) in _OWN_CODECS:
+            pages = [tiff.pages[index].asarray() for index in range(count)]
+        else:
+            pages = _by_pillow(stream, count)
+        white_is_zero = int(first.photometric) == _WHITE_IS_ZERO
+        palette = first.colormap if int(first.photometric) == _PALETTE else None
+        planar = first.planarconfig == 2 and first.samplesperpixel > 1
     frames = [_rgb_or_grey(page, palette, planar=planar) for page in pages]
     pixels = frames[0] if count == 1 else np.stack(frames)
     grayscale = _grayscale(pixels, white_is_zero=white_is_zero) if frames[0].ndim == 2 else ()
@@ -76,8 +60,38 @@ def read_tiff(stream: BinaryIO, limits: Limits) -> Image:
     )
 
 
-def _checked_pages(tiff: Tiff, limits: Limits, size: int) -> tuple[Page, int]:
-    """The first page and how many there are, once their sizes are known to be alike and within the limits."""
+def check_tiff(stream: BinaryIO, limits: Limits) -> int:
+    """Checks that the strips and tiles of all pages lie within the file, and answers the number of pages.
+
+    Raises:
+        ImageError: see imaging/errors.py.
+    """
+    with _opened(stream) as tiff:
+        _, count = _checked_pages(tiff, limits)
+    return count
+
+
+@contextmanager
+def _opened(stream: BinaryIO) -> Iterator[Tiff]:
+    """An open file of tifffile, with its errors and Pillow's as ours."""
+    stream.seek(0)
+    try:
+        with tifffile.TiffFile(stream) as tiff:
+            yield tiff
+    except ImageError:
+        raise
+    except PillowImage.DecompressionBombError as exc:
+        raise ImageTooLarge("the TIFF has more pixels than are decoded") from exc
+    except Exception as exc:  # tifffile raises what its parsers meet in damaged input
+        text = str(exc).lower()
+        if isinstance(exc, EOFError) or any(word in text for word in _SAID_OF_TRUNCATED):
+            raise TruncatedImage("the TIFF ends early") from exc
+        raise CorruptImage(f"the TIFF is damaged ({type(exc).__name__})") from exc
+
+
+def _checked_pages(tiff: Tiff, limits: Limits) -> tuple[Page, int]:
+    """The first page and how many there are, once their sizes are known to be alike, within the limits and there."""
+    size = int(tiff.filehandle.size)
     count = len(tiff.pages)
     if count == 0:
         raise CorruptImage("the TIFF has no page")
@@ -91,8 +105,12 @@ def _checked_pages(tiff: Tiff, limits: Limits, size: int) -> tuple[Page, int]:
     if first.imagedepth != 1 or first.dtype is None:
         raise UnsupportedImage("the TIFF's sample format is not decoded")
     form = (first.shape, first.dtype)
-    if any((page.shape, page.dtype) != form for page in tiff.pages[:count]):
-        raise UnsupportedImage("the TIFF's pages differ in size or depth")
+    for page in tiff.pages[:count]:
+        if (page.shape, page.dtype) != form:
+            raise UnsupportedImage("the TIFF's pages differ in size or depth")
+        places = zip(page.dataoffsets, page.databytecounts, strict=True)
+        if any(offset + length > size for offset, length in places):
+            raise TruncatedImage("the TIFF ends before its pixels do")
     check_size(
         limits,
         rows=first.imagelength,

@@ -1,0 +1,64 @@
+"""What can go wrong with an upload, besides the errors of its files (imaging/errors.py).
+
+ImagingError
+└── ArchiveError
+    ├── EmptyUpload              no files
+    ├── UploadTooLarge           past a limit of this server
+    ├── InvalidObject            DICOM without the identifiers that an archive needs
+    ├── MixedPatients            files of different patients in one upload
+    ├── InstanceConflict         the SOP Instance UID is stored with other content
+    ├── StudyConflict            the study is stored for another patient
+    ├── UnknownInstance          nothing is stored under this UID
+    └── PartError                one file's ImageError or InvalidObject, with which file it was
+"""
+
+from __future__ import annotations
+
+from imaging.errors import ImagingError
+
+
+class ArchiveError(ImagingError):
+    code = "archive"
+
+
+class EmptyUpload(ArchiveError):
+    code = "empty-upload"
+
+
+class UploadTooLarge(ArchiveError):
+    category = "too-long"
+    code = "upload-too-large"
+
+
+class InvalidObject(ArchiveError):
+    category = "unprocessable"
+    code = "invalid-object"
+
+
+class MixedPatients(ArchiveError):
+    category = "unprocessable"
+    code = "mixed-patients"
+
+
+class InstanceConflict(ArchiveError):
+    category = "conflict"
+    code = "instance-conflict"
+
+
+class StudyConflict(ArchiveError):
+    category = "conflict"
+    code = "study-conflict"
+
+
+class UnknownInstance(ArchiveError):
+    category = "not-found"
+    code = "unknown-instance"
+
+
+class PartError(ArchiveError):
+    """What is wrong with one file of an upload. ``index`` counts the files from 0."""
+
+    def __init__(self, index: int, cause: ImagingError) -> None:
+        super().__init__(f"file {index + 1}: {cause}")
+        self.index, self.cause = index, cause
+        self.category, self.code = cause.category, cause.code
