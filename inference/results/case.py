@@ -10,6 +10,15 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
+class Coded:
+    """A concept of a code system."""
+
+    system: str
+    code: str
+    display: str
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One version of a model, as results name it."""
 
@@ -29,6 +38,8 @@ class Model:
     """How the heat map is made: 'class activation map (CAM)'."""
     explanation_layer: str
     """The layer that the heat map is taken from."""
+    report: Coded
+    """What its reports are reports of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +50,8 @@ class Case:
     """Id of the Task."""
     patient: str | None
     """``Patient/x``, as Task.for or ImagingStudy.subject says."""
-    study: str
-    """``ImagingStudy/x``."""
+    source: str
+    """What was looked at: ``ImagingStudy/x``, ``Media/x`` or ``Binary/x``."""
     study_instance_uid: str | None
     sop_instance_uid: str | None
     """Of the image that was read."""
@@ -56,12 +67,18 @@ class Case:
 class Finding:
     """One answer of the model."""
 
-    code: str
-    """Key of ``codes.FINDINGS``."""
+    what: Coded
+    where: Coded
+    """The body site."""
     probability: float
     """Calibrated, 0..1."""
     threshold: float
     """0..1: from here on the finding counts as detected."""
+
+    @property
+    def noun(self) -> str:
+        """The finding as a word in a sentence."""
+        return self.what.display.casefold()
 
     @property
     def detected(self) -> bool:
@@ -70,7 +87,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """Why a result needs more care than usual. ``code`` is one of terminology.task_reasons."""
+    """Why a result needs more care than usual. ``code`` is one of terminology.cautions."""
 
     code: str
     text: str

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
+from inference.results.case import Coded
+
 SNOMED = "http://snomed.info/sct"
-LOINC = "http://loinc.org"
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 UCUM = "http://unitsofmeasure.org"
 OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
@@ -62,26 +60,6 @@ THRESHOLD = concept(COMPONENTS, "decision-threshold", "Decision threshold")
 CAUTION = concept(COMPONENTS, "caution", "Caution")
 
 
-@dataclass(frozen=True, slots=True)
-class FindingCode:
-    """How a finding is said: as a code, as a word in a sentence, and where in the body."""
-
-    concept: dict[str, Any]
-    noun: str
-    body_site: dict[str, Any]
-
-
-FINDINGS: Mapping[str, FindingCode] = MappingProxyType(
-    {
-        "pneumonia": FindingCode(
-            concept(SNOMED, "233604007", "Pneumonia", "Pneumonia"),
-            "pneumonia",
-            concept(SNOMED, "39607008", "Lung structure"),
-        )
-    }
-)
-
-REPORTS: Mapping[str, dict[str, Any]] = MappingProxyType(
-    {"chest-xray-pneumonia": concept(LOINC, "30745-4", "XR Chest Views")}
-)
-"""Analysis → what the report is a report of."""
+def coded(code: Coded, text: str | None = None) -> dict[str, Any]:
+    """A CodeableConcept of a model's own code."""
+    return concept(code.system, code.code, code.display, text)

@@ -14,6 +14,12 @@ from inference.results.case import Result
 from inference.results.head import about, labelled
 
 
+def imaging_study(result: Result) -> list[dict[str, str]]:
+    """The study, where one was looked at and not a single picture."""
+    source = result.case.source
+    return [{"reference": source}] if source.startswith("ImagingStudy/") else []
+
+
 def diagnostic_report(
     result: Result,
     observations: list[dict[str, Any]],
@@ -32,12 +38,12 @@ def diagnostic_report(
             **about(result),
             "status": "preliminary",
             "category": [codes.RADIOLOGY],
-            "code": codes.REPORTS[result.model.analysis],
+            "code": codes.coded(result.model.report),
             "effectiveDateTime": result.case.study_started,
             "issued": result.finished.isoformat(timespec="milliseconds"),
             "performer": [{"reference": f"Organization/{result.organization}"}],
             "result": [reference(item) for item in observations],
-            "imagingStudy": [{"reference": result.case.study}],
+            "imagingStudy": imaging_study(result),
             "media": [
                 {"comment": item["content"]["title"], "link": reference(item)} for item in media
             ],

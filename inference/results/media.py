@@ -51,7 +51,6 @@ def media(
 ) -> dict[str, Any]:
     """One explanation image. ``size`` is (rows, columns); ``note`` says how to read it."""
     rows, columns = size
-    site = codes.FINDINGS[result.findings[0].code].body_site
     return authored(
         labelled(result, "Media", role)
         | about(result)
@@ -61,7 +60,7 @@ def media(
             "type": _PHOTO,
             "createdDateTime": result.finished.isoformat(timespec="seconds"),
             "issued": result.finished.isoformat(timespec="milliseconds"),
-            "bodySite": site,
+            "bodySite": codes.coded(result.findings[0].where),
             "device": {"reference": f"Device/{result.model.device}"},
             "height": rows,
             "width": columns,

@@ -8,21 +8,20 @@ from inference.results import codes, wording
 from inference.results.authored import authored, reference
 from inference.results.case import Caution, Finding, Result
 from inference.results.head import about, labelled
-from terminology.task_reasons import TASK_REASON_SYSTEM, TASK_REASONS
+from terminology.cautions import CAUTION_SYSTEM, CAUTIONS
 
 
 def observation(result: Result, finding: Finding, media: list[dict[str, Any]]) -> dict[str, Any]:
     """One finding: present or not, its calibrated probability twice (extension and component), its threshold."""
-    said = codes.FINDINGS[finding.code]
     return authored(
-        labelled(result, "Observation", f"observation-{finding.code}")
+        labelled(result, "Observation", observation_role(finding))
         | {
             "extension": [
                 {"url": codes.AI_CONFIDENCE, "valueDecimal": wording.decimal(finding.probability)}
             ],
             "status": "preliminary",
             "category": [codes.IMAGING],
-            "code": said.concept,
+            "code": codes.coded(finding.what, finding.what.display),
             **about(result),
             "effectiveDateTime": result.case.study_started,
             "issued": result.finished.isoformat(timespec="milliseconds"),
@@ -30,10 +29,10 @@ def observation(result: Result, finding: Finding, media: list[dict[str, Any]]) -
             "valueCodeableConcept": codes.DETECTED if finding.detected else codes.NOT_DETECTED,
             "interpretation": [codes.POSITIVE if finding.detected else codes.NEGATIVE],
             "note": _notes(result, finding),
-            "bodySite": said.body_site,
+            "bodySite": codes.coded(finding.where),
             "method": {"text": wording.method_sentence(result)},
             "device": {"reference": f"Device/{result.model.device}"},
-            "derivedFrom": [{"reference": result.case.study}, *map(reference, media)],
+            "derivedFrom": [*derived_from(result), *map(reference, media)],
             "component": [
                 {"code": codes.CERTAINTY, "valueQuantity": _percent(finding.probability)},
                 {"code": codes.THRESHOLD, "valueQuantity": _percent(finding.threshold)},
@@ -41,6 +40,17 @@ def observation(result: Result, finding: Finding, media: list[dict[str, Any]]) -
             ],
         }
     )
+
+
+def observation_role(finding: Finding) -> str:
+    """Tells the observations of one Task apart."""
+    return f"observation-{finding.what.code}"
+
+
+def derived_from(result: Result) -> list[dict[str, str]]:
+    """What was looked at, where an Observation can refer to it (not to a bare Binary)."""
+    source = result.case.source
+    return [] if source.startswith("Binary/") else [{"reference": source}]
 
 
 def _percent(probability: float) -> dict[str, Any]:
@@ -52,21 +62,19 @@ def _percent(probability: float) -> dict[str, Any]:
 
 
 def _caution(caution: Caution) -> dict[str, Any]:
-    display = TASK_REASONS[caution.code]
     return {
         "code": codes.CAUTION,
         "valueCodeableConcept": codes.concept(
-            TASK_REASON_SYSTEM, caution.code, display, caution.text
+            CAUTION_SYSTEM, caution.code, CAUTIONS[caution.code], caution.text
         ),
     }
 
 
 def _notes(result: Result, finding: Finding) -> list[dict[str, str]]:
     """In the order in which they should be read: nobody looked, then the cautions, then the figures' meaning."""
-    noun = codes.FINDINGS[finding.code].noun
     sentences = [
         f"Result of an AI. {wording.UNREVIEWED}",
         *(f"Caution: {caution.text}" for caution in result.cautions),
-        f"The confidence is the calibrated probability that {noun} is visible, not that this answer is right.",
+        f"The confidence is the calibrated probability that {finding.noun} is visible, not that this answer is right.",
     ]
     return [{"text": sentence} for sentence in sentences]

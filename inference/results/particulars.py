@@ -18,7 +18,7 @@ def subject(result: Result) -> Rows:
     rows = [
         ("Patient", case.patient),
         ("Accession", case.accession),
-        ("Study", case.study),
+        ("Image source", case.source),
         ("Study Instance UID", case.study_instance_uid),
         ("SOP Instance UID", case.sop_instance_uid),
         ("Acquired", case.study_started or "not stated"),

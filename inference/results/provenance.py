@@ -42,7 +42,7 @@ def provenance(result: Result, targets: list[dict[str, Any]]) -> dict[str, Any]:
                 },
             ],
             "entity": [
-                {"role": "source", "what": {"reference": result.case.study}},
+                {"role": "source", "what": {"reference": result.case.source}},
                 {"role": "derivation", "what": {"reference": f"DocumentReference/{model.card}"}},
             ],
         }

@@ -7,7 +7,6 @@ as certain: beyond 0.001 and 0.999 they are said to be below or above.
 from __future__ import annotations
 
 from inference.results.case import Finding, Result
-from inference.results.codes import FINDINGS
 
 UNREVIEWED = "No person has reviewed this result."
 NOT_A_DIAGNOSIS = "It supports, and does not replace, the reading of a radiologist."
@@ -35,8 +34,7 @@ def percent(probability: float) -> str:
 
 def headline(finding: Finding) -> str:
     """``Pneumonia: detected``."""
-    noun = FINDINGS[finding.code].noun
-    return f"{noun.capitalize()}: {'detected' if finding.detected else 'not detected'}"
+    return f"{finding.what.display}: {'detected' if finding.detected else 'not detected'}"
 
 
 def probability_sentence(finding: Finding) -> str:

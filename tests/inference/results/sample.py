@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from inference.results.case import Case, Caution, Explanation, Finding, Model, Result
+from inference.results.case import Case, Caution, Coded, Explanation, Finding, Model, Result
 
 MODEL = Model(
     analysis="chest-xray-pneumonia",
@@ -19,12 +19,16 @@ MODEL = Model(
     intended_use="For research on children's frontal chest radiographs; not a medical device.",
     explanation_method="class activation map (CAM)",
     explanation_layer="features",
+    report=Coded("http://loinc.org", "30745-4", "XR Chest Views"),
 )
+
+PNEUMONIA = Coded("http://snomed.info/sct", "233604007", "Pneumonia")
+LUNG = Coded("http://snomed.info/sct", "39607008", "Lung structure")
 
 CASE = Case(
     task="task-1",
     patient="Patient/p1",
-    study="ImagingStudy/s1",
+    source="ImagingStudy/s1",
     study_instance_uid="1.2.3",
     sop_instance_uid="1.2.3.4",
     study_started="2026-03-02T10:00:00Z",
@@ -32,7 +36,7 @@ CASE = Case(
 )
 
 ADULT = Caution(
-    "out-of-scope-age",
+    "outside-training-ages-adult",
     "The patient is 51 years old; this model was trained on children's radiographs only, "
     "and how well it does on adults is not known.",
 )
@@ -54,7 +58,7 @@ def result(probability: float = 0.9731, cautions: tuple[Caution, ...] = ()) -> R
     return Result(
         case=CASE,
         model=MODEL,
-        findings=(Finding("pneumonia", probability, 0.61),),
+        findings=(Finding(PNEUMONIA, LUNG, probability, 0.61),),
         explanation=explanation(),
         started=datetime(2026, 3, 2, 10, 5, tzinfo=UTC),
         finished=datetime(2026, 3, 2, 10, 5, 1, tzinfo=UTC),
