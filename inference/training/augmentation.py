@@ -169,11 +169,9 @@ def degrade(x: Tensor, g: torch.Generator) -> Tensor:
     coarse = F.interpolate(x, size=(low, low), mode="bilinear", antialias=True, align_corners=False)
     coarse = F.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=False)
     x = torch.where(chance(n, 0.35, g), coarse, x)
-    sigma = 0.4 + 1.4 * float(torch.rand((), generator=g))
-    taps = torch.exp(-(torch.arange(-4.0, 5.0) ** 2) / (2 * sigma**2))
-    taps = taps / taps.sum()
-    soft = F.conv2d(F.pad(x, (4, 4, 0, 0), mode="replicate"), taps.view(1, 1, 1, 9))
-    soft = F.conv2d(F.pad(soft, (0, 0, 4, 4), mode="replicate"), taps.view(1, 1, 9, 1))
+    soft = x
+    for _ in range(int(torch.randint(1, 4, (), generator=g))):
+        soft = F.avg_pool2d(soft, 3, 1, 1, count_include_pad=False)
     kind = torch.rand(n, 1, 1, 1, generator=g)
     x = torch.where(kind < 0.25, soft, torch.where(kind > 0.75, x + uniform(n, 0.3, 1.5, g) * (x - soft), x))
     noise = torch.randn(x.shape, generator=g) * uniform(n, 0.0, 0.12, g) * x.std((2, 3), keepdim=True)

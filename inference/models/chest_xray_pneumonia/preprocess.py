@@ -125,7 +125,7 @@ def equalise(square: Floats, parameters: Preprocessing) -> Floats:
     margin = round(side * (1 - parameters.central_fraction) / 2)
     central = square[margin : side - margin, margin : side - margin]
     levels = np.linspace(0.0, 1.0, parameters.quantile_knots)
-    knots = np.quantile(central, levels)
+    knots = np.quantile(central, levels).astype(np.float64)
     # Equal knots (a saturated or empty area) would leave the rank undefined: spread them minimally.
     span = max(float(knots[-1] - knots[0]), 1e-6)
     knots = knots + levels * span * 1e-4
