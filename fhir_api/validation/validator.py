@@ -1,16 +1,49 @@
-"""The validator: one compiled check a resource type, made when it is first needed."""
+"""The validator: a resource in, everything that is wrong with its structure out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from fhir_api.errors import Issue
+from fhir_api.definitions.elements import TYPES
+from fhir_api.errors import Issue
+from fhir_api.validation.compiler import Shapes
+from fhir_api.validation.resources import check_resource, resource_type
+from fhir_api.validation.visit import MAX_ISSUES, Path, Problem, TooManyIssues, Visit
+
+NO_NARRATIVE = Problem(
+    "invariant", "A resource should have a narrative, for readers that know no more of it (dom-6)."
+)
 
 
 class Validator:
     """Checks resources against the definitions of their types. Safe to share between threads."""
 
+    def __init__(self) -> None:
+        self._shapes = Shapes()
+
     def validate(self, resource: dict[str, Any], type: str) -> list[Issue]:
-        """Every problem of ``resource``, which the caller says is a ``type``. Empty: valid."""
-        return []
+        """Everything that is wrong with ``resource``, which is meant to be a ``type``.
+
+        Issues have the severity error, except for the advice of dom-6 (warning) and the note that a long list was cut
+        (information). Texts never repeat a value. A valid resource with a narrative has none.
+        """
+        visit = Visit()
+        root: Path = (None, type, None)
+        try:
+            self._check(resource, type, root, visit)
+        except TooManyIssues:
+            cut = f"Only the first {MAX_ISSUES} problems are listed."
+            return [*visit.issues, Issue("information", "too-costly", cut, type)]
+        if TYPES[type].base == "DomainResource" and "text" not in resource:
+            visit.issues.append(Issue("warning", NO_NARRATIVE.code, NO_NARRATIVE.text, type))
+        return visit.issues
+
+    def _check(self, resource: dict[str, Any], type_: str, root: Path, visit: Visit) -> None:
+        found = resource_type(resource, root, visit)
+        if found is None:
+            return
+        if found != type_:
+            problem = Problem("value", f"This must be a {type_}, not a {found}.")
+            visit.add((root, "resourceType", None), problem)
+            return
+        check_resource(resource, self._shapes.of, root, visit)

@@ -1,0 +1,75 @@
+"""The state of one validation: where it stands, what it found, and what the resource's own references can reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from fhir_api.errors import Issue
+
+MAX_ISSUES = 100
+MAX_DEPTH = 64
+"""Objects inside each other. R4 needs about 20; Python's own stack allows some hundreds."""
+
+Path: TypeAlias = "tuple[Path | None, str, int | None]"
+"""An element: its parent, its name and, in an array, its place. Linked, because most are never shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a value, whatever its place: an issue type of R4 and a sentence without the value."""
+
+    code: str
+    text: str
+
+
+class TooManyIssues(Exception):
+    """The list of issues is full."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """A resource that may contain others: what ``#id`` can mean inside it."""
+
+    root_type: str
+    contained: dict[str, str] = field(default_factory=dict)
+    """Id → type of each contained resource."""
+    mentioned: set[str] = field(default_factory=set)
+    """Every ``#id`` that is referred to."""
+    inside: int | None = None
+    """Index of the contained resource that is being visited."""
+    refers_back: set[int] = field(default_factory=set)
+    """Indices of those contained resources that refer to the resource around them ('#')."""
+
+    def mention(self, fragment: str) -> None:
+        self.mentioned.add(fragment)
+        if fragment == "#" and self.inside is not None:
+            self.refers_back.add(self.inside)
+
+
+class Visit:
+    """What the checks of one validation share."""
+
+    __slots__ = ("depth", "issues", "scope", "within_bundle")
+
+    def __init__(self) -> None:
+        self.issues: list[Issue] = []
+        self.depth = 0
+        self.scope = Scope("")
+        self.within_bundle = False
+
+    def add(self, path: Path, problem: Problem, severity: str = "error") -> None:
+        """Keep an issue. Raises TooManyIssues where the list is full."""
+        if len(self.issues) >= MAX_ISSUES:
+            raise TooManyIssues
+        self.issues.append(Issue(severity, problem.code, problem.text, expression(path)))
+
+
+def expression(path: Path) -> str:
+    """The path as FHIRPath: ``Observation.component[1].valueQuantity``."""
+    parts: list[str] = []
+    step: Path | None = path
+    while step is not None:
+        step, name, index = step
+        parts.append(name if index is None else f"{name}[{index}]")
+    return ".".join(reversed(parts))
