@@ -43,7 +43,6 @@ class Category(StrEnum):
     TOO_COSTLY = "too-costly"
     THROTTLED = "throttled"
     TRANSIENT = "transient"
-    NOT_IMPLEMENTED = "not-implemented"
     EXCEPTION = "exception"
 
 
@@ -67,7 +66,6 @@ ANSWERS: dict[Category, tuple[int, str]] = {
     Category.TOO_COSTLY: (403, "too-costly"),
     Category.THROTTLED: (429, "throttled"),
     Category.TRANSIENT: (503, "transient"),
-    Category.NOT_IMPLEMENTED: (501, "not-supported"),
     Category.EXCEPTION: (500, "exception"),
 }
 """Category → HTTP status, issue.code. The only such table."""

@@ -21,6 +21,7 @@ FHIR_XML_TYPES = frozenset(
     {"application/fhir+xml", "application/xml", "application/xml+fhir", "text/xml"}
 )
 _JSON_FORMATS = FHIR_JSON_TYPES | {"json", "*/*", "application/*", "text/*"}
+_AS_IS = frozenset({"application/fhir+json", "*/*"})
 _EXPLICIT = frozenset({"application/fhir+json", "application/json+fhir"})
 
 
@@ -62,6 +63,8 @@ def format_of(request: Request) -> str | None:
 
 def require_json(request: Request) -> None:
     """Raises FhirError (406) where the client takes no JSON. ``_format`` wins over Accept."""
+    if not request.query and request.headers.get("accept", "*/*") in _AS_IS:
+        return
     wanted = format_of(request)
     if wanted:
         if wanted not in _JSON_FORMATS:
@@ -104,6 +107,8 @@ def presented(request: Request, response: Response) -> Response:
     """The answer as the client likes to read it: indented for ``_pretty=true``, as application/json where only that
     is accepted.
     """
+    if request.headers.get("accept", "*/*") in _AS_IS and "_" not in request.query:
+        return response
     content_type = response.header("content-type") or ""
     if not content_type.startswith("application/fhir+json") or not response.body:
         return response

@@ -19,7 +19,8 @@ from fhir_api.interactions.payload import with_payload
 from fhir_api.tasks.progress import merge
 from store.interface import Version
 
-_UNDER_WAY = (b'"in-progress"', b'"accepted"')
+_UNDER_WAY = (b"in-progress", b"accepted", b"\\u")
+"""Without one of these in its JSON a Task is in no state in which a worker reports progress."""
 
 
 async def content_of(api: Api, version: Version) -> bytes:

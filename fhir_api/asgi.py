@@ -1,0 +1,272 @@
+"""``/fhir`` as an ASGI application: bytes in, ``handle``, bytes out. No framework stands on this path.
+
+Authenticates every request but ``metadata``, bounds what it reads, unpacks and packs gzip, streams Binary.
+https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import re
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from itertools import count
+from typing import Any
+from urllib.parse import unquote
+
+from fhir_api.access import Caller
+from fhir_api.api import Api
+from fhir_api.errors import Category, FhirError
+from fhir_api.http import Request, Response, error_response
+from fhir_api.interactions.binary import is_raw
+from fhir_api.routes import handle
+from fhir_api.store_errors import translated
+from store.errors import StoreError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Authenticate = Callable[[Mapping[str, str]], Caller]
+
+NOBODY = Caller("nobody", frozenset())
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+CHUNK = 64 * 1024
+GZIP_LEVEL = 1
+"""Answers are packed while somebody waits: the first level is most of the gain."""
+GZIP_IN_THREAD_FROM = 256 * 1024
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+_HOST = re.compile(r"[A-Za-z0-9.\-_]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_run = os.urandom(5).hex()
+_numbers = count(1)
+
+
+class _Disconnected(Exception):
+    """The client went away before its request was whole."""
+
+
+def fhir_app(api: Api, authenticate: Authenticate) -> Application:
+    """The application to mount at ``/fhir``.
+
+    ``authenticate`` takes the headers (lower-case names) and answers who calls, or raises FhirError (401).
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in scope["headers"]
+        }
+        request_id = _request_id(headers)
+        response: Response
+        try:
+            request = await _request(api, authenticate, scope, headers, request_id, receive)
+            response = await handle(api, request)
+        except _Disconnected:
+            return
+        except FhirError as error:
+            response = error_response(error)
+        except StoreError as error:
+            response = error_response(translated(error))
+        await _send(api, scope, headers, request_id, response, send)
+
+    return app
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    sent = headers.get("x-request-id")
+    if sent is not None and _REQUEST_ID.fullmatch(sent):
+        return sent
+    return f"{_run}-{next(_numbers):x}"
+
+
+async def _request(
+    api: Api,
+    authenticate: Authenticate,
+    scope: Scope,
+    headers: dict[str, str],
+    request_id: str,
+    receive: Receive,
+) -> Request:
+    method: str = scope["method"]
+    query: bytes = scope["query_string"]
+    path = _path(scope)
+    # Who calls is asked first: a stranger learns nothing, and nothing of his is read.
+    caller = NOBODY if path == ("metadata",) else authenticate(headers)
+    if len(query) + len(scope["path"]) > api.options.max_url_bytes:
+        raise FhirError(Category.TOO_LONG, "The URL is too long; POST to _search instead.")
+    request = Request(
+        method=method,
+        path=path,
+        query=query.decode("latin-1"),
+        headers=headers,
+        body=b"",
+        caller=caller,
+        base_url=api.options.base_url or _base_url(scope, headers),
+        id=request_id,
+    )
+    if method not in WITH_BODY:
+        return request
+    if path[:1] == ("Binary",) and len(path) <= 2 and is_raw(request):
+        return _with(request, payload=_unpacked_stream(headers, receive))
+    return _with(request, body=await _body(api, headers, receive))
+
+
+def _with(
+    request: Request, *, body: bytes = b"", payload: AsyncIterator[bytes] | None = None
+) -> Request:
+    return Request(
+        request.method,
+        request.path,
+        request.query,
+        request.headers,
+        body,
+        request.caller,
+        request.base_url,
+        request.id,
+        payload,
+    )
+
+
+def _path(scope: Scope) -> tuple[str, ...]:
+    """The segments below the mount. Split before decoding, so that an escaped slash separates nothing."""
+    root: str = scope.get("root_path", "")
+    raw: bytes | None = scope.get("raw_path")
+    path: str = scope["path"]
+    if raw is not None and b"%" in raw:
+        text = raw.partition(b"?")[0].decode("latin-1")
+        return tuple(
+            unquote(segment, errors="replace") for segment in _segments(text.removeprefix(root))
+        )
+    return tuple(_segments(path.removeprefix(root)))
+
+
+def _segments(path: str) -> list[str]:
+    inner = path.strip("/")
+    return inner.split("/") if inner else []
+
+
+def _base_url(scope: Scope, headers: Mapping[str, str]) -> str:
+    host = headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        server = scope.get("server") or ("localhost", None)
+        host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
+    return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '')}"
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Disconnected
+        chunk = message.get("body", b"")
+        if chunk:
+            yield chunk
+        if not message.get("more_body", False):
+            return
+
+
+async def _body(api: Api, headers: Mapping[str, str], receive: Receive) -> bytes:
+    limit = api.options.max_body_bytes
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_long(limit)
+    if "content-encoding" not in headers:
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            body: bytes = message.get("body", b"")
+            if len(body) > limit:
+                raise _too_long(limit)
+            return body
+        if message["type"] == "http.disconnect":
+            raise _Disconnected
+        parts, size = [message.get("body", b"")], len(message.get("body", b""))
+    else:
+        parts, size = [], 0
+    async for chunk in _unpacked_stream(headers, receive):
+        size += len(chunk)
+        if size > limit:
+            raise _too_long(limit)
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _too_long(limit: int) -> FhirError:
+    return FhirError(Category.TOO_LONG, f"The body has more than {limit} bytes.")
+
+
+async def _unpacked_stream(headers: Mapping[str, str], receive: Receive) -> AsyncIterator[bytes]:
+    """The body as it was before Content-Encoding; never more than a chunk at a time, so a bomb swells nothing."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding in {"identity", ""}:
+        async for chunk in _chunks(receive):
+            yield chunk
+        return
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise FhirError(Category.MEDIA_TYPE, "Content-Encoding is gzip, deflate or none.")
+    unpacker = zlib.decompressobj(wbits=47)  # gzip or zlib, by its header
+    try:
+        async for chunk in _chunks(receive):
+            packed = chunk
+            while not unpacker.eof:
+                part = unpacker.decompress(packed, CHUNK)
+                packed = unpacker.unconsumed_tail
+                if part:
+                    yield part
+                if not packed and len(part) < CHUNK:
+                    break
+    except zlib.error as exc:
+        raise FhirError(Category.INVALID, "The body is not what Content-Encoding says.") from exc
+    if not unpacker.eof:
+        raise FhirError(Category.INVALID, "The packed body ends too early.")
+
+
+async def _send(
+    api: Api,
+    scope: Scope,
+    headers: Mapping[str, str],
+    request_id: str,
+    response: Response,
+    send: Send,
+) -> None:
+    body = response.body
+    rows = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers
+    ]
+    rows.append((b"x-request-id", request_id.encode("latin-1")))
+    if len(body) >= api.options.gzip_from_bytes:
+        rows.append((b"vary", b"Accept, Accept-Encoding"))
+        if "accept-encoding" in headers and _takes_gzip(headers["accept-encoding"]):
+            body = await _packed(body)
+            rows.append((b"content-encoding", b"gzip"))
+    head = scope["method"] == "HEAD"
+    if response.stream is not None or (head and response.length):
+        rows.append((b"content-length", b"%d" % response.length))
+    elif response.status not in {204, 304}:
+        rows.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": rows})
+    if response.stream is not None and not head:
+        async for chunk in response.stream:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        body = b""
+    await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+def _takes_gzip(value: str) -> bool:
+    for part in value.lower().split(","):
+        name, _, parameter = part.partition(";")
+        if name.strip() in {"gzip", "*"}:
+            return parameter.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
+
+
+async def _packed(body: bytes) -> bytes:
+    if len(body) < GZIP_IN_THREAD_FROM:
+        return gzip.compress(body, GZIP_LEVEL, mtime=0)
+    return await asyncio.to_thread(gzip.compress, body, GZIP_LEVEL, mtime=0)

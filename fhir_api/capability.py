@@ -1,0 +1,119 @@
+"""The CapabilityStatement, generated from the tables that routing, search and operations themselves read.
+
+https://hl7.org/fhir/R4/capabilitystatement.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import orjson
+
+from fhir_api.api import Api
+from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.http import FHIR_JSON, Request, Response, json_response
+from fhir_api.operations.registry import operations
+from fhir_api.search.parameters import parameters_of
+
+FHIR_VERSION = "4.0.1"
+DATE = "2026-11-23"
+"""When what is served last changed: R4 wants a date, and the same one from every process."""
+
+INTERACTIONS = (
+    "read",
+    "vread",
+    "update",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+)
+SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
+SEARCH_TYPES = frozenset({"token", "string", "reference", "date", "number", "quantity", "uri"})
+
+
+async def metadata(api: Api, request: Request) -> Response:
+    """200 with the CapabilityStatement, 304 where the client has it. Open to everybody."""
+    body, tag = _statement(request.base_url, api.options.software_name)
+    headers = (("ETag", tag), ("Cache-Control", "max-age=60"))
+    known = request.headers.get("if-none-match", "")
+    if tag in {part.strip() for part in known.split(",")}:
+        return Response(304, headers)
+    return json_response(200, body, headers)
+
+
+def software_version() -> str:
+    """The installed version of this software."""
+    try:
+        return version("healthvision")
+    except PackageNotFoundError:
+        return "0"
+
+
+@lru_cache(maxsize=16)
+def _statement(base_url: str, software_name: str) -> tuple[bytes, str]:
+    body = orjson.dumps(capability_statement(base_url, software_name))
+    return body, f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+
+def capability_statement(base_url: str, software_name: str) -> dict[str, Any]:
+    """What this server can do, as a JSON tree."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": DATE,
+        "kind": "instance",
+        "software": {"name": software_name, "version": software_version()},
+        "implementation": {"description": "FHIR server for imaging AI", "url": base_url},
+        "fhirVersion": FHIR_VERSION,
+        "format": [FHIR_JSON, "json"],
+        "rest": [
+            {
+                "mode": "server",
+                "security": {"description": "A bearer token; only metadata is open."},
+                "resource": [_resource(type) for type in sorted(RESOURCE_TYPES)],
+                "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+            }
+        ],
+    }
+
+
+def _resource(type: str) -> dict[str, Any]:
+    parameters = sorted(parameters_of(type).values(), key=lambda parameter: parameter.code)
+    row: dict[str, Any] = {
+        "type": type,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
+        "interaction": [{"code": code} for code in INTERACTIONS],
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": "single",
+        "searchInclude": [
+            f"{type}:{parameter.code}" for parameter in parameters if parameter.type == "reference"
+        ],
+        "searchParam": [
+            {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
+            for parameter in parameters
+            if parameter.type in SEARCH_TYPES
+        ],
+        "operation": list(_operations(type)),
+    }
+    return {name: value for name, value in row.items() if value != []}
+
+
+def _operations(type: str) -> Iterator[dict[str, str]]:
+    for (of, name), operation in sorted(operations().items()):
+        if of == type:
+            yield {
+                "name": name,
+                "definition": operation.definition,
+                "documentation": operation.documentation,
+            }

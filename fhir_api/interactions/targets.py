@@ -1,0 +1,205 @@
+"""Which resource each writing entry of a transaction is about, before anything is written.
+
+Conditions (``ifNoneExist``, ``PUT Patient?…``, ``DELETE Patient?…``) are answered by what is stored before the
+transaction, without what it deletes: that is the state in which POST and PUT take effect
+(https://hl7.org/fhir/R4/http.html#trules).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from fhir_api.access import Interaction, decide
+from fhir_api.api import Api
+from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.document import ID, members_of
+from fhir_api.errors import Category, FhirError
+from fhir_api.http import Request
+from fhir_api.interactions.conditional import check_preconditions, find_matches
+from fhir_api.interactions.entries import Entry
+from store.interface import Guard, Version
+
+Key = tuple[str, str]
+"""(type, id)."""
+
+
+class Action(Enum):
+    WRITE = auto()
+    DELETE = auto()
+    NOTHING = auto()
+    """A conditional create whose resource exists, a deletion of what is not there."""
+    TWIN = auto()
+    """The same conditional create as an entry before it: one resource for both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What becomes of an entry. ``current`` is what is stored now, a deletion too."""
+
+    entry: Entry
+    action: Action
+    id: str
+    current: Version | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.entry.type, self.id
+
+    @property
+    def reference(self) -> str:
+        return f"{self.entry.type}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Every writing entry's target in the order of the Bundle, the guards they rest on, and the conditions asked:
+    (type, criteria) → id.
+    """
+
+    targets: tuple[Target, ...]
+    guards: tuple[Guard, ...]
+    conditions: dict[tuple[str, str], str]
+
+
+def check_entry(entry: Entry, request: Request) -> None:
+    """Raises FhirError, naming the entry, where a transaction cannot do such a thing or the caller may not."""
+    if entry.method in {"GET", "HEAD"}:
+        return
+    if entry.method == "PATCH":
+        raise entry.refused(Category.METHOD_NOT_ALLOWED, "PATCH is not supported.")
+    type = entry.type
+    if type not in RESOURCE_TYPES:
+        text = "The URL names no resource type of R4."
+        raise entry.refused(Category.NOT_SUPPORTED, text, "request.url")
+    conditional = len(entry.path) == 1 and bool(entry.query)
+    instance = len(entry.path) == 2 and ID.fullmatch(entry.path[1]) and not entry.query
+    legal = len(entry.path) == 1 if entry.method == "POST" else conditional or instance
+    if not legal:
+        text = f"A transaction cannot {entry.method} this URL."
+        raise entry.refused(Category.INVALID, text, "request.url")
+    if entry.method != "DELETE" and entry.resource is None:
+        raise entry.refused(Category.INVALID, "The entry has no resource.", "resource")
+    interaction = {"POST": Interaction.CREATE, "PUT": Interaction.UPDATE}.get(
+        entry.method, Interaction.DELETE
+    )
+    try:
+        decide(request.caller, interaction, type)
+    except FhirError as error:
+        raise error.within(f"{entry.place}.request") from error
+
+
+class TargetFinder:
+    """Finds the targets of one transaction; ``fresh`` ids stay the same however often it is decided."""
+
+    def __init__(self, api: Api, request: Request, fresh: dict[int, str]) -> None:
+        self._api = api
+        self._request = request
+        self._fresh = fresh
+        self._guards: list[Guard] = []
+        self._conditions: dict[tuple[str, str], str] = {}
+        self._deleted: set[Key] = set()
+        self._named: dict[Key, Version | None] = {}
+
+    async def find(self, entries: list[Entry]) -> Targets:
+        """The targets of the writing entries.
+
+        Raises:
+            FhirError: a condition is met by several, a precondition does not hold, one resource twice.
+        """
+        keys = [(entry.type, entry.path[1]) for entry in entries if len(entry.path) == 2]
+        versions = await self._api.store.read_many(keys) if keys else []
+        self._named = dict(zip(keys, versions, strict=True))
+        found: dict[int, Target] = {}
+        for method, of in (
+            ("DELETE", self._deletion),
+            ("POST", self._creation),
+            ("PUT", self._update),
+        ):
+            for entry in entries:
+                if entry.method != method:
+                    continue
+                try:
+                    found[entry.index] = await of(entry)
+                except FhirError as error:
+                    raise error.within(f"{entry.place}.request") from error
+        targets = tuple(found[index] for index in sorted(found))
+        _require_each_once(targets)
+        return Targets(targets, tuple(self._guards), self._conditions)
+
+    async def _deletion(self, entry: Entry) -> Target:
+        current = (
+            await self._match(entry.type, entry.query)
+            if entry.query
+            else self._named[entry.type, entry.path[1]]
+        )
+        check_preconditions(current, entry.if_match, None, entry.type)
+        if current is None or current.deleted:
+            id = current.id if current else entry.path[-1]
+            return Target(entry, Action.NOTHING, id, current)
+        self._deleted.add((entry.type, current.id))
+        return Target(entry, Action.DELETE, current.id, current)
+
+    async def _creation(self, entry: Entry) -> Target:
+        fresh = self._fresh[entry.index]
+        if entry.if_none_exist is None:
+            return Target(entry, Action.WRITE, fresh)
+        condition = (entry.type, entry.if_none_exist)
+        if condition in self._conditions:
+            return Target(entry, Action.TWIN, self._conditions[condition])
+        existing = await self._match(*condition)
+        self._conditions[condition] = existing.id if existing else fresh
+        if existing:
+            return Target(entry, Action.NOTHING, existing.id, existing)
+        return Target(entry, Action.WRITE, fresh)
+
+    async def _update(self, entry: Entry) -> Target:
+        sent = _id_of(entry)
+        if not entry.query:
+            id = entry.path[1]
+            if sent != id:
+                text = "The id of the resource is not the one of the URL."
+                raise FhirError(Category.INVALID, text)
+            current = self._named[entry.type, id]
+        else:
+            current = await self._match(entry.type, entry.query)
+            id = current.id if current else sent or self._fresh[entry.index]
+            if current and sent not in {None, id}:
+                text = "The id of the resource is not the one that the condition finds."
+                raise FhirError(Category.INVALID, text)
+            if current is None:
+                current = await self._api.store.read(entry.type, id)
+                if current and not current.deleted:
+                    text = "The condition is not met by the resource with this id, which is there."
+                    raise FhirError(Category.CONFLICT, text)
+            self._conditions[entry.type, entry.query] = id
+        check_preconditions(current, entry.if_match, entry.if_none_match, entry.type)
+        return Target(entry, Action.WRITE, id, current)
+
+    async def _match(self, type: str, criteria: str) -> Version | None:
+        gone = sum(1 for deleted, _ in self._deleted if deleted == type)
+        base_url = self._request.base_url
+        matches = await find_matches(self._api, type, criteria, base_url, limit=gone + 2)
+        left = [v for v in matches.versions if (type, v.id) not in self._deleted]
+        if len(left) > 1:
+            text = f"The condition on {type} is met by several resources."
+            raise FhirError(Category.MULTIPLE_MATCHES, text)
+        self._guards.append(matches.guard)
+        return left[0] if left else None
+
+
+def _id_of(entry: Entry) -> str | None:
+    assert entry.resource is not None
+    raw = members_of(entry.resource).get("id")
+    return bytes(raw)[1:-1].decode() if raw is not None else None
+
+
+def _require_each_once(targets: tuple[Target, ...]) -> None:
+    seen: set[Key] = set()
+    for target in targets:
+        if target.action not in {Action.WRITE, Action.DELETE}:
+            continue
+        if target.key in seen:
+            text = "Another entry of the transaction is about the same resource."
+            raise target.entry.refused(Category.INVALID, text)
+        seen.add(target.key)

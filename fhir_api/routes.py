@@ -1,0 +1,178 @@
+"""From a request to its interaction: the URLs of https://hl7.org/fhir/R4/http.html#summary, and nothing else.
+
+``handle`` never raises for a client's fault: whatever is refused becomes an OperationOutcome. Batch entries, the
+REST face and the upload call it in this process as the ASGI app does.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from fhir_api.access import Interaction, decide
+from fhir_api.api import Api
+from fhir_api.capability import metadata
+from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.errors import Category, FhirError
+from fhir_api.http import Request, Response, error_response
+from fhir_api.interactions.binary import is_raw
+from fhir_api.interactions.bundle import process_bundle
+from fhir_api.interactions.create import create
+from fhir_api.interactions.delete import conditional_delete, delete
+from fhir_api.interactions.history import history
+from fhir_api.interactions.read import read
+from fhir_api.interactions.search import search_type
+from fhir_api.interactions.update import conditional_update, update
+from fhir_api.interactions.vread import vread
+from fhir_api.negotiation import presented, require_json, require_json_body
+from fhir_api.operations.registry import operations
+from fhir_api.store_errors import translated
+from store.errors import StoreError
+
+log = structlog.get_logger(__name__)
+
+Route = Callable[[Api, Request], Awaitable[Response]]
+Methods = Mapping[str, Route]
+
+
+async def handle(api: Api, request: Request) -> Response:
+    """The answer to a request, whatever it is."""
+    try:
+        return presented(request, await _dispatch(api, request))
+    except FhirError as error:
+        return presented(request, error_response(error))
+    except StoreError as error:
+        return presented(request, error_response(translated(error)))
+    except Exception as error:  # noqa: BLE001 - the boundary: nothing of it may reach the client
+        return presented(request, error_response(_unexpected(request, error)))
+
+
+async def _dispatch(api: Api, request: Request) -> Response:
+    methods = _methods(request.path)
+    method = "GET" if request.method == "HEAD" else request.method
+    route = methods.get(method)
+    if route is None:
+        allowed = ", ".join((*methods, *(("HEAD",) if "GET" in methods else ()), "OPTIONS"))
+        if method == "OPTIONS":
+            return Response(204, (("Allow", allowed),))
+        text = f"This URL takes {allowed}."
+        raise FhirError(Category.METHOD_NOT_ALLOWED, text, headers=(("Allow", allowed),))
+    if request.path[:1] != ("Binary",):
+        require_json(request)
+    return await route(api, request)
+
+
+def _unexpected(request: Request, error: Exception) -> FhirError:
+    # No message and no locals: either may hold what a patient told somebody.
+    frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    log.error(
+        "fhir.unexpected_error",
+        request_id=request.id,
+        error=type(error).__name__,
+        method=request.method,
+        frames=frames[-8:],
+    )
+    text = f"The server failed; the request is {request.id or 'without an id'}."
+    return FhirError(Category.EXCEPTION, text)
+
+
+async def _create(api: Api, request: Request) -> Response:
+    _require_body(request)
+    return await create(api, request, request.path[0])
+
+
+async def _update(api: Api, request: Request) -> Response:
+    _require_body(request)
+    return await update(api, request, request.path[0], request.path[1])
+
+
+async def _conditional_update(api: Api, request: Request) -> Response:
+    require_json_body(request)
+    return await conditional_update(api, request, request.path[0])
+
+
+def _require_body(request: Request) -> None:
+    if request.path[0] != "Binary" or not is_raw(request):
+        require_json_body(request)
+
+
+async def _bundle(api: Api, request: Request) -> Response:
+    require_json_body(request)
+    return await process_bundle(api, request, handle)
+
+
+async def _delete(api: Api, request: Request) -> Response:
+    return await delete(api, request, request.path[0], request.path[1])
+
+
+async def _conditional_delete(api: Api, request: Request) -> Response:
+    return await conditional_delete(api, request, request.path[0])
+
+
+async def _read(api: Api, request: Request) -> Response:
+    return await read(api, request, request.path[0], request.path[1])
+
+
+async def _vread(api: Api, request: Request) -> Response:
+    return await vread(api, request, request.path[0], request.path[1], request.path[3])
+
+
+async def _history(api: Api, request: Request) -> Response:
+    type, id = (*request.path[:-1], "", "")[:2]
+    return await history(api, request, type, id or None)
+
+
+async def _operation(api: Api, request: Request) -> Response:
+    type, name = request.path[0], request.path[-1][1:]
+    decide(request.caller, Interaction.OPERATION, type)
+    return await operations()[type, name].handler(api, request)
+
+
+SYSTEM: Methods = {"POST": _bundle}
+METADATA: Methods = {"GET": metadata}
+HISTORY: Methods = {"GET": _history}
+SEARCH: Methods = {"POST": search_type}
+TYPE: Methods = {
+    "GET": search_type,
+    "POST": _create,
+    "PUT": _conditional_update,
+    "DELETE": _conditional_delete,
+}
+INSTANCE: Methods = {"GET": _read, "PUT": _update, "DELETE": _delete}
+VERSION: Methods = {"GET": _vread}
+OPERATION: Methods = {"POST": _operation}
+
+
+def _methods(path: tuple[str, ...]) -> Methods:
+    """What a URL takes.
+
+    Raises:
+        FhirError: there is nothing at this URL.
+    """
+    match path:
+        case (type, _) if type in RESOURCE_TYPES and path[1][:1] not in {"_", "$"}:
+            return INSTANCE
+        case (type,) if type in RESOURCE_TYPES:
+            return TYPE
+        case ():
+            return SYSTEM
+        case ("metadata",):
+            return METADATA
+        case ("_history",):
+            return HISTORY
+        case (type, "_search") if type in RESOURCE_TYPES:
+            return SEARCH
+        case (type, "_history") | (type, _, "_history") if type in RESOURCE_TYPES:
+            return HISTORY
+        case (type, _, "_history", _) if type in RESOURCE_TYPES:
+            return VERSION
+        case (type, *_, name) if name.startswith("$"):
+            operation = operations().get((type, name[1:]))
+            if operation and len(path) == (3 if operation.on_instance else 2):
+                return OPERATION
+            raise FhirError(Category.NOT_SUPPORTED, "There is no such operation here.")
+        case (type, *_) if type not in RESOURCE_TYPES and not type.startswith(("_", "$")):
+            raise FhirError(Category.NOT_SUPPORTED, "That is not a resource type of R4.")
+    raise FhirError(Category.NOT_SUPPORTED, "There is nothing at this URL.")
