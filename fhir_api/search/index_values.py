@@ -30,6 +30,8 @@ SPECIAL_VALUES = "http://terminology.hl7.org/CodeSystem/special-values"
 """The implicit system of booleans (https://hl7.org/fhir/R4/search.html#token)."""
 CURRENCIES = "urn:iso:std:iso:4217"
 
+LONGEST_DATE = 64
+"""No date needs more; fractions of a second may be written longer, and are not indexed then."""
 HUMAN_NAME_PARTS = ("family", "given", "prefix", "suffix", "text")
 ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
 
@@ -236,7 +238,7 @@ def _parts(value: Json, members: tuple[str, ...]) -> Iterator[str]:
 
 
 def _interval(value: object) -> tuple[int, int] | None:
-    if type(value) is not str:
+    if type(value) is not str or len(value) > LONGEST_DATE:
         return None
     try:
         return interval_us(value)

@@ -27,9 +27,18 @@ class ReferenceTarget:
     url: str | None
 
 
-@lru_cache(maxsize=8192)
+LONGEST_REMEMBERED = 512
+
+
 def target_of(reference: str, base_url: str) -> ReferenceTarget | None:
     """Where ``reference`` points, seen from the server at ``base_url``. None: inside its own resource ('#a')."""
+    # A client chooses how long a reference is, so only short ones may stay in memory.
+    read = _read if len(reference) <= LONGEST_REMEMBERED else _read.__wrapped__
+    return read(reference, base_url)
+
+
+@lru_cache(maxsize=8192)
+def _read(reference: str, base_url: str) -> ReferenceTarget | None:
     if reference.startswith("#") or not reference:
         return None
     relative = _RELATIVE.fullmatch(reference)

@@ -73,9 +73,18 @@ class ReferenceRule:
             visit.add(path, self._mismatch)
 
 
-@lru_cache(maxsize=4096)
+LONGEST_REMEMBERED: Final = 512
+
+
 def read(literal: str) -> tuple[str | None, Problem | None]:
     """The resource type that a literal reference shows (None: it does not), and what is wrong with it."""
+    # A client chooses how long a reference is, so only short ones may stay in memory.
+    judge = _judge if len(literal) <= LONGEST_REMEMBERED else _judge.__wrapped__
+    return judge(literal)
+
+
+@lru_cache(maxsize=4096)
+def _judge(literal: str) -> tuple[str | None, Problem | None]:
     match = _RELATIVE.fullmatch(literal)
     if match is not None:
         return (match[1], None) if match[1] in RESOURCE_TYPES else (None, NO_SUCH_TYPE)

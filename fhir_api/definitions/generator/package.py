@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ import orjson
 PACKAGE = "hl7.fhir.r4.examples"
 VERSION = "4.0.1"
 CACHE = Path(__file__).resolve().parents[3] / ".cache"
+FETCH_TIMEOUT_S = 240
 TARBALL = CACHE / f"{PACKAGE}-{VERSION}.tgz"
 
 
@@ -72,12 +74,17 @@ def fetch() -> None:
     if npm is None:
         raise PackageUnavailable(f"{TARBALL.name} is not in .cache/ and npm is not installed")
     CACHE.mkdir(exist_ok=True)
-    command = [npm, "pack", "--silent", f"{PACKAGE}@{VERSION}"]
-    try:
-        subprocess.run(  # noqa: S603 - a fixed command
-            command, cwd=CACHE, check=True, capture_output=True, timeout=300
-        )
-    except subprocess.CalledProcessError as exc:
-        raise PackageUnavailable(f"npm pack {PACKAGE}@{VERSION} failed ({exc.returncode})") from exc
-    except subprocess.TimeoutExpired as exc:
-        raise PackageUnavailable(f"npm pack {PACKAGE}@{VERSION} took too long") from exc
+    with TemporaryDirectory(dir=CACHE) as folder:
+        command = [npm, "pack", "--silent", f"{PACKAGE}@{VERSION}"]
+        try:
+            subprocess.run(  # noqa: S603 - a fixed command
+                command, cwd=folder, check=True, capture_output=True, timeout=FETCH_TIMEOUT_S
+            )
+        except subprocess.CalledProcessError as exc:
+            raise PackageUnavailable(
+                f"npm pack {PACKAGE}@{VERSION} failed ({exc.returncode})"
+            ) from exc
+        except subprocess.TimeoutExpired as exc:
+            raise PackageUnavailable(f"npm pack {PACKAGE}@{VERSION} took too long") from exc
+        # In one step, so that nobody meets half a file and two fetches at once do no harm.
+        (Path(folder) / TARBALL.name).replace(TARBALL)
