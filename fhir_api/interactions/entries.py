@@ -34,7 +34,7 @@ class _Asked(msgspec.Struct):
 class _Sent(msgspec.Struct):
     request: _Asked | None = None
     fullUrl: str | None = None  # noqa: N815
-    resource: msgspec.Raw | None = None
+    resource: msgspec.Raw = msgspec.Raw()
 
 
 class _SentBundle(msgspec.Struct):
@@ -134,7 +134,7 @@ def _entry(index: int, sent: _Sent, request: Request) -> Entry:
         path=() if path == ("",) else path,
         query=query,
         full_url=sent.fullUrl,
-        resource=bytes(sent.resource) if sent.resource is not None else None,
+        resource=bytes(sent.resource) or None,
         if_match=asked.ifMatch,
         if_none_match=asked.ifNoneMatch,
         if_none_exist=asked.ifNoneExist,
