@@ -12,6 +12,7 @@ InferenceError
 ├── Incomplete             not all instances of the study are there yet
 ├── Failed                 this Task cannot be answered (corrupt pixels, no study); ends ``failed``
 ├── Unsuitable             the model must not answer for this input; ends ``rejected``
+├── Changed                the Task asks for something else now than what was done
 └── Dropped                the Task is no longer ours: cancelled, or the lease was lost
 
 Texts say nothing about a patient: they end up in ``Task.statusReason`` and in logs.
@@ -102,6 +103,10 @@ class Unsuitable(InferenceError):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code, self.text = code, text
+
+
+class Changed(InferenceError):
+    category = "conflict"
 
 
 class Dropped(InferenceError):

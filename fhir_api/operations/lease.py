@@ -18,6 +18,7 @@ Out:
     cancelled  boolean   the requester does not want it any more: stop
     held       boolean   the lease is the worker's; false: drop the Task and all that was made for it
     version    string    the Task's version now, for If-Match
+    task       Task      as it is now, where this call made a version of it
 
 The first ``$progress`` makes an accepted Task ``in-progress``. Heartbeats and further progress make no version.
 """
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import orjson
 
 from fhir_api.api import Api
@@ -61,8 +63,8 @@ async def progress(api: Api, request: Request) -> Response:
         percent if percent >= 0 else None,
         parameters.optional_text("message"),
     )
-    await _begin(api, request, parameters)
-    return await _renew(api, request, parameters, status)
+    begun = await _begin(api, request, parameters)
+    return await _renew(api, request, parameters, status, begun)
 
 
 async def release(api: Api, request: Request) -> Response:
@@ -106,11 +108,11 @@ async def release(api: Api, request: Request) -> Response:
     return _answer(version, held=held)
 
 
-async def _begin(api: Api, request: Request, parameters: Parameters) -> None:
-    """Makes an accepted Task in-progress, where the worker holds it."""
+async def _begin(api: Api, request: Request, parameters: Parameters) -> Version | None:
+    """Makes an accepted Task in-progress, where the worker holds it; answers that version."""
     id, owner = request.path[1], lease_owner(request.caller, parameters.text("worker"))
 
-    async def decide() -> Decision[None]:
+    async def decide() -> Decision[Version | None]:
         current = await _task(api, id)
         task = orjson.loads(current.content)
         entry = await api.store.queue_entry("Task", id)
@@ -124,23 +126,28 @@ async def _begin(api: Api, request: Request, parameters: Parameters) -> None:
         draft = revised(current, now_us, changes)
         keep = QueueChange(QueueAction.KEEP)
         write = await build_write(api, draft, id, current, "PUT", now_us=now_us, queue=keep)
-        return Decision(Commit(writes=(write,), held=(("Task", id, owner),)), None)
+        commit = Commit(writes=(write,), held=(("Task", id, owner),))
+        return Decision(commit, version_of(write))
 
     try:
-        await decide_and_commit(api, decide)
+        return await decide_and_commit(api, decide)
     except LeaseLost:
-        return  # the answer says that it is not held
+        return None  # the answer says that it is not held
 
 
 async def _renew(
-    api: Api, request: Request, parameters: Parameters, status: bytes | None
+    api: Api,
+    request: Request,
+    parameters: Parameters,
+    status: bytes | None,
+    begun: Version | None = None,
 ) -> Response:
     lease_s = parameters.integer("lease", round(api.options.lease_s), 2, 3600)
     owner = lease_owner(request.caller, parameters.text("worker"))
     id = request.path[1]
     expires_us = api.clock() + lease_s * 1_000_000
     held = await api.store.renew_lease("Task", id, owner, expires_us, status)
-    return _answer(await _task(api, id), held=held)
+    return _answer(await _task(api, id), held=held, made=begun)
 
 
 async def _task(api: Api, id: str) -> Version:
@@ -152,13 +159,14 @@ async def _task(api: Api, id: str) -> Version:
     return current
 
 
-def _answer(version: Version, *, held: bool) -> Response:
+def _answer(version: Version, *, held: bool, made: Version | None = None) -> Response:
     status = orjson.loads(version.content).get("status")
-    return parameters_response(
-        [
-            {"name": "status", "valueCode": status},
-            {"name": "cancelled", "valueBoolean": status == "cancelled"},
-            {"name": "held", "valueBoolean": held},
-            {"name": "version", "valueString": str(version.version)},
-        ]
-    )
+    answer: list[dict[str, Any]] = [
+        {"name": "status", "valueCode": status},
+        {"name": "cancelled", "valueBoolean": status == "cancelled"},
+        {"name": "held", "valueBoolean": held},
+        {"name": "version", "valueString": str(version.version)},
+    ]
+    if made is not None and made.version == version.version:
+        answer.append({"name": "task", "resource": msgspec.Raw(version.content)})
+    return parameters_response(answer)

@@ -26,12 +26,12 @@ def resources(result: Result) -> list[dict[str, Any]]:
     """Every resource that the result leaves, the report first."""
     shown = images.radiograph_jpeg(result.explanation), images.overlay_jpeg(result.explanation)
     files = {
-        "overlay": ("image/png", images.overlay_png(result.explanation)),
-        "heat": ("image/png", images.heat_png(result.explanation)),
+        "overlay": ("image/png", result.explanation.overlay_picture.png),
+        "map": ("image/png", result.explanation.map_picture.png),
         "html": ("text/html;charset=utf-8", report_html(result, *shown)),
         "pdf": ("application/pdf", report_pdf(result, *shown)),
     }
-    explanations = _explanations(result, files["overlay"][1], files["heat"][1])
+    explanations = _explanations(result)
     observations = [observation(result, finding, explanations) for finding in result.findings]
     presented = [
         attachment(result, role, *files[role], "Report of the AI, not reviewed by a person")
@@ -75,24 +75,21 @@ def transaction(
     return msgspec.json.encode({"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
 
-def _explanations(result: Result, overlay: bytes, heat: bytes) -> list[dict[str, Any]]:
-    rows, columns = result.explanation.overlay.shape[:2]
-    heat_rows, heat_columns = result.explanation.heat.shape
+def _explanations(result: Result) -> list[dict[str, Any]]:
+    explanation = result.explanation
     return [
         media(
             result,
             "overlay",
-            overlay,
-            "Heat map over the radiograph",
-            (rows, columns),
-            "The radiograph under its heat map; warmer colours moved the answer more.",
+            explanation.overlay_picture,
+            "Radiograph and heat map",
+            "The radiograph, beside it the same under its heat map, and the scale of the colours.",
         ),
         media(
             result,
-            "heat",
-            heat,
+            "map",
+            explanation.map_picture,
             "Heat map, raw",
-            (heat_rows, heat_columns),
-            "The heat map on the model's own grid, 16-bit grey: 65535 is the strongest evidence in this image.",
+            explanation.map_reading,
         ),
     ]

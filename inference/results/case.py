@@ -94,6 +94,15 @@ class Caution:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG and its size in pixels."""
+
+    png: bytes
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
     """What the model saw and where it looked."""
 
@@ -101,8 +110,12 @@ class Explanation:
     """(rows, columns) grey, as displayed."""
     overlay: NDArray[np.uint8]
     """(rows, columns, 3): the radiograph under its heat map, same size."""
-    heat: NDArray[np.float32]
-    """(rows, columns) of the model's own grid, 0..1."""
+    overlay_picture: Picture
+    """For storage: radiograph, overlay and the scale of the colours."""
+    map_picture: Picture
+    """For storage: the heat map alone, in grey."""
+    map_reading: str
+    """How grey levels of the map are to be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from inference.results import codes, wording
 from inference.results.authored import authored
-from inference.results.case import Result
+from inference.results.case import Picture, Result
 from inference.results.head import about, labelled
 from inference.results.identity import result_id
 
@@ -46,11 +46,8 @@ def attachment(
     }
 
 
-def media(
-    result: Result, role: str, data: bytes, title: str, size: tuple[int, int], note: str
-) -> dict[str, Any]:
-    """One explanation image. ``size`` is (rows, columns); ``note`` says how to read it."""
-    rows, columns = size
+def media(result: Result, role: str, picture: Picture, title: str, note: str) -> dict[str, Any]:
+    """One explanation image; ``note`` says how to read it."""
     return authored(
         labelled(result, "Media", role)
         | about(result)
@@ -62,9 +59,9 @@ def media(
             "issued": result.finished.isoformat(timespec="milliseconds"),
             "bodySite": codes.coded(result.findings[0].where),
             "device": {"reference": f"Device/{result.model.device}"},
-            "height": rows,
-            "width": columns,
-            "content": attachment(result, role, "image/png", data, title),
+            "height": picture.rows,
+            "width": picture.columns,
+            "content": attachment(result, role, "image/png", picture.png, title),
             "note": [
                 {"text": f"Result of an AI. {wording.UNREVIEWED}"},
                 {"text": wording.explanation_sentence(result)},

@@ -61,6 +61,14 @@ class Picture:
     columns: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Layers:
+    """The radiograph in grey, and the same with the evidence in colour; of one size."""
+
+    plain: Image.Image
+    coloured: Image.Image
+
+
 def evidence_in_image(prediction: Prediction, shape: tuple[int, int] | None = None) -> Floats:
     """Return the evidence (calibrated log-odds) on the original grid, or on a grid of `shape`.
 
@@ -99,11 +107,22 @@ def overlay_picture(image: Pixels, prediction: Prediction, full_scale_logit: flo
 
     `image` is (rows, columns), displayed as MONOCHROME2, the one that was predicted.
     """
+    return side_by_side(layers(image, prediction, full_scale_logit), full_scale_logit)
+
+
+def layers(image: Pixels, prediction: Prediction, full_scale_logit: float) -> Layers:
+    """Draw the radiograph and the same with the evidence in colour, as two images of one size."""
     shape = _reduced(*image.shape)
-    plain = _displayed(image, shape).convert("RGB")
+    plain = _displayed(image, shape)
     shares = _shares(prediction, shape, full_scale_logit)
     tint = shares.point([round(STRONGEST_TINT * level) for level in range(256)])
-    coloured = Image.composite(_coloured(shares), plain, tint)
+    coloured = Image.composite(_coloured(shares), plain.convert("RGB"), tint)
+    return Layers(plain, coloured)
+
+
+def side_by_side(drawn: Layers, full_scale_logit: float) -> Picture:
+    """Put the two layers beside each other, and the scale."""
+    plain, coloured = drawn.plain, drawn.coloured
     legend = _legend(plain.height, full_scale_logit)
     whole = Image.new("RGB", (2 * plain.width + 2 * GAP_PX + legend.width, plain.height))
     whole.paste(plain, (0, 0))

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from inference.results.case import Case, Caution, Coded, Explanation, Finding, Model, Result
+from inference.results.case import (
+    Case,
+    Caution,
+    Coded,
+    Explanation,
+    Finding,
+    Model,
+    Picture,
+    Result,
+)
 
 MODEL = Model(
     analysis="chest-xray-pneumonia",
@@ -50,8 +62,16 @@ def explanation(rows: int = 320, columns: int = 256) -> Explanation:
     overlay = np.stack(
         [np.minimum(grey.astype(np.uint16) + 60, 255).astype(np.uint8), grey, grey], -1
     )
-    heat = np.linspace(0, 1, 49, dtype=np.float32).reshape(7, 7)
-    return Explanation(grey, overlay, heat)
+    heat = np.linspace(0, 255, 49).astype(np.uint8).reshape(7, 7)
+    return Explanation(
+        grey, overlay, picture(overlay), picture(heat), "255 is the strongest evidence."
+    )
+
+
+def picture(pixels: NDArray[np.uint8]) -> Picture:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return Picture(file.getvalue(), pixels.shape[0], pixels.shape[1])
 
 
 def result(probability: float = 0.9731, cautions: tuple[Caution, ...] = ()) -> Result:
