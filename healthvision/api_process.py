@@ -26,12 +26,13 @@ def run(settings: Settings, socket_fd: int) -> None:
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
-    app = await build_app(settings)
+    app = build_app(settings)
     config = uvicorn.Config(
         app,
         http="httptools",
         ws="none",
         lifespan="off",
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         server_header=False,

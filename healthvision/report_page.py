@@ -6,7 +6,6 @@ import base64
 from collections.abc import Callable, Mapping
 
 import orjson
-from fhir_api.routes import handle
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -15,6 +14,7 @@ from fhir_api.access import Caller
 from fhir_api.api import Api
 from fhir_api.errors import FhirError
 from fhir_api.http import Request as FhirRequest
+from fhir_api.routes import handle
 from healthvision.authentication import OPERATOR, ReportLinks
 
 SAFE_PAGE = {
@@ -27,7 +27,10 @@ SAFE_PAGE = {
 
 
 def report_route(
-    api: Api, authenticate: Callable[[Mapping[str, str]], Caller], links: ReportLinks, base_url: str
+    api: Api,
+    authenticate: Callable[[Mapping[str, str]], Caller],
+    links: ReportLinks,
+    base_url: Callable[[Request], str],
 ) -> Route:
     """The route. A caller comes with a bearer token or with a signed link to this one report."""
 
@@ -50,7 +53,7 @@ def report_route(
                 headers={"accept": "application/fhir+json"},
                 body=b"",
                 caller=caller,
-                base_url=base_url,
+                base_url=base_url(request),
             ),
         )
         if answer.status != 200:

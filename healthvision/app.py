@@ -1,0 +1,120 @@
+"""One API process: every room's routes in one ASGI application, over one store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route, Router
+
+from fhir_api.api import Api, ApiOptions
+from fhir_api.asgi import Application, Receive, Scope, Send, fhir_app
+from fhir_api.rest.app import Face, rest_app
+from fhir_api.tasks.sweeper import keep_sweeping
+from fhir_api.validation import Validator
+from healthvision.authentication import ReportLinks, TokenAuthentication
+from healthvision.keys import deployment_key, derived
+from healthvision.report_page import report_route
+from healthvision.settings import Settings
+from healthvision.uploads import archive_of
+from store.errors import StoreError
+from store.sqlite import SqliteStore
+
+
+class App:
+    """Dispatches by the first segment of the path; ``async with`` opens and ends what runs beside it."""
+
+    def __init__(self, api: Api, rooms: Mapping[str, Application], others: Application) -> None:
+        self._api = api
+        self._rooms = rooms
+        self._others = others
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = scope["path"].partition("/")[2].partition("/")[0]
+        room = self._rooms.get(first)
+        if room is None:
+            await self._others(scope, receive, send)
+            return
+        await room({**scope, "root_path": f"/{first}"}, receive, send)
+
+    async def __aenter__(self) -> Self:
+        self._sweeping = asyncio.create_task(keep_sweeping(self._api))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        await self._api.store.close()
+
+
+def build_app(settings: Settings) -> App:
+    """Opens the store and puts the rooms together.
+
+    Raises:
+        StoreUnavailable: the data folder cannot be used.
+    """
+    key = deployment_key(settings.data_dir)
+    fhir_url = f"{settings.base_url}/fhir" if settings.base_url else ""
+    api = Api(
+        store=SqliteStore.open(settings.data_dir),
+        validator=Validator(),
+        options=ApiOptions(
+            base_url=fhir_url,
+            max_body_bytes=settings.body_limit_bytes,
+            max_binary_bytes=settings.upload_limit_bytes,
+            page_size=settings.page_size,
+            page_limit=settings.page_size_limit,
+            cursor_key=derived(key, "page cursors"),
+            attempt_limit=settings.attempt_limit,
+            lease_s=settings.lease_s,
+        ),
+    )
+    authenticate = TokenAuthentication(settings.token, settings.worker_token)
+    links = ReportLinks(derived(key, "report links"))
+    uploads = archive_of(api, settings.upload_limit_bytes)
+
+    def fhir_url_for(request: Request) -> str:
+        return fhir_url or f"{str(request.base_url).rstrip('/')}/fhir"
+
+    rest = rest_app(Face(api, authenticate, uploads, fhir_url_for))
+
+    async def ready(_request: Request) -> Response:
+        return await _ready(api)
+
+    pages = Router(
+        [
+            Route("/", _start_page, methods=["GET"]),
+            Route("/healthz", _alive, methods=["GET"]),
+            Route("/readyz", ready, methods=["GET"]),
+            report_route(api, authenticate, links, fhir_url_for),
+        ],
+        default=rest,
+    )
+    return App(api, {"fhir": fhir_app(api, authenticate)}, pages)
+
+
+async def _start_page(_request: Request) -> Response:
+    return RedirectResponse("/docs")
+
+
+async def _alive(_request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+async def _ready(api: Api) -> Response:
+    """Whether this process can serve: the store answers."""
+    try:
+        await api.store.read("Task", "-")
+    except StoreError:
+        return JSONResponse({"status": "the store does not answer"}, 503)
+    return JSONResponse({"status": "ready"})
