@@ -25,6 +25,9 @@ from store.query import AnyOf, Query, ReferenceIs
 Key = tuple[str, str]
 """Type and id."""
 
+TERMS = 100
+"""How many references one query asks for: a store finds so many by its index."""
+
 
 @dataclass(frozen=True, slots=True)
 class Include:
@@ -87,17 +90,34 @@ async def included(
     found += [v for v in await store.read_many(keys) if v is not None and not v.deleted]
     seen.update((version.type, version.id) for version in found)
     for include in includes:
-        if not include.reverse or not matches or not _may_read(caller, include.source):
-            continue
+        if include.reverse and _may_read(caller, include.source):
+            await _add_referrers(store, matches, include, found, seen, limit)
+    return found
+
+
+async def _add_referrers(
+    store: Store,
+    matches: Sequence[Version],
+    include: Include,
+    found: list[Version],
+    seen: set[Key],
+    limit: int,
+) -> None:
+    step = max(1, TERMS // len(include.codes))
+    for start in range(0, len(matches), step):
+        refers = tuple(
+            ReferenceIs(code, match.type, match.id)
+            for match in matches[start : start + step]
+            for code in include.codes
+        )
         # Those that were seen already may be among them, hence as many more.
-        page = await store.search(_query(include, matches, limit + len(seen) + 1))
-        for hit in page.hits:
+        query = Query(include.source, (AnyOf(refers),), limit=limit + len(seen) + 1)
+        for hit in (await store.search(query)).hits:
             key = (hit.version.type, hit.version.id)
             if key not in seen:
                 seen.add(key)
                 found.append(hit.version)
         _check(len(found), limit)
-    return found
 
 
 def _check(count: int, limit: int) -> None:
@@ -136,14 +156,6 @@ def _targets(
     types = {type for type, _ in wanted}
     readable = {type for type in types if type in RESOURCE_TYPES and _may_read(caller, type)}
     return [key for key in wanted if key[0] in readable and key not in seen]
-
-
-def _query(include: Include, matches: Sequence[Version], limit: int) -> Query:
-    """Those that refer to any of the matches."""
-    refers = tuple(
-        ReferenceIs(code, match.type, match.id) for code in include.codes for match in matches
-    )
-    return Query(include.source, (AnyOf(refers),), limit=limit)
 
 
 def _may_read(caller: Caller, type: str) -> bool:

@@ -17,17 +17,19 @@ _MAX_MAGNITUDE = 300
 class Precise:
     """A number as written: its value and the range [low, high) that rounds to it."""
 
-    value: float
+    number: Decimal
     low: float
     high: float
 
+    @property
+    def value(self) -> float:
+        return float(self.number)
+
     def approximately(self) -> tuple[float, float]:
         """The range for ``ap``: ten per cent either side, and at least what the precision implies."""
-        tenth = abs(self.value) / 10
-        return (
-            min(self.low, self.value - tenth),
-            max(self.high, math.nextafter(self.value + tenth, math.inf)),
-        )
+        tenth = abs(self.number) / 10
+        low, high = float(self.number - tenth), float(self.number + tenth)
+        return min(self.low, low), max(self.high, math.nextafter(high, math.inf))
 
 
 def precise(text: str) -> Precise:
@@ -51,7 +53,7 @@ def precise(text: str) -> Precise:
     half = Decimal(5).scaleb(exponent - (2 if implied_digit else 1))
     value = float(number)
     return Precise(
-        value,
+        number,
         min(value, float(number - half)),
         max(float(number + half), math.nextafter(value, math.inf)),
     )
