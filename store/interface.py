@@ -220,7 +220,8 @@ class Blobs(Protocol):
 class Store(Protocol):
     """Resources, history, search, queue, outbox and blobs of one deployment."""
 
-    blobs: Blobs
+    @property
+    def blobs(self) -> Blobs: ...
 
     async def commit(self, commit: Commit) -> None:
         """All or nothing, durable on return.

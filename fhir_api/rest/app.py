@@ -27,6 +27,7 @@ from fhir_api.rest.schemas import (
     Models,
     StudiesUploaded,
 )
+from imaging.archive.ingest import Archive
 
 Authenticate = Callable[[Mapping[str, str]], Caller]
 FhirId = Annotated[str, Path(pattern=r"^[A-Za-z0-9\-\.]{1,64}$")]
@@ -80,7 +81,7 @@ class Face:
 
     api: Api
     authenticate: Authenticate
-    uploads: studies.Uploads
+    archive: Archive
     base_url: Callable[[Request], str]
 
 
@@ -114,7 +115,8 @@ async def upload_study(request: Request, core: AsCaller) -> StudiesUploaded:
 
     All files are stored or none is. Files that are there already do no harm.
     """
-    return await studies.upload(core, request, request.app.state.face.uploads)
+    face: Face = request.app.state.face
+    return await studies.upload(core, request, face.archive)
 
 
 @routes.post("/analyses", status_code=201, tags=["analyses"], summary="Order an analysis")

@@ -9,7 +9,7 @@ with the archive's records. It may ask for the plan again when somebody else's w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -52,13 +52,13 @@ async def ingest(
     archive: Archive,
     parts: AsyncIterator[Part],
     subject_of: SubjectOf,
-    described: Described | None = None,
+    described: Callable[[], Described] = Described,
 ) -> Ingested:
     """Stores the files of one patient and makes or completes their ImagingStudies.
 
     Files that are stored already, byte for byte, do no harm.
 
-    ``described`` is what the sender says of files that are not DICOM.
+    ``described`` tells what the sender says of files that are not DICOM; it is asked when all parts have arrived.
 
     Raises:
         ArchiveError: what is wrong with the upload; of one file: PartError. Nothing is stored.
@@ -67,12 +67,10 @@ async def ingest(
     staged: list[StagedFile] = []
     try:
         await stage(parts, Path(archive.store.blobs.staging()), archive.upload_limits, staged)
-        found = [
-            await inspect_part(file, described or Described(), archive.image_limits)
-            for file in staged
-        ]
+        said = described()
+        found = [await inspect_part(file, said, archive.image_limits) for file in staged]
         check_one_patient([inspected.patient for inspected in found])
-        subject = await subject_of(_combined([inspected.patient for inspected in found]))
+        subject = await subject_of(patient_of(found))
         return await store_files(archive, identified(staged, found, subject), subject)
     finally:
         await asyncio.to_thread(discard, staged)
@@ -125,6 +123,11 @@ def check_one_patient(patients: list[PatientFacts]) -> None:
                 "send each patient's files in an upload of their own"
             )
         seen = _combined([seen, patient])
+
+
+def patient_of(found: Sequence[Inspected]) -> PatientFacts:
+    """Who the files are about: the first that each thing is stated by."""
+    return _combined([inspected.patient for inspected in found])
 
 
 def _combined(patients: list[PatientFacts]) -> PatientFacts:
