@@ -17,6 +17,7 @@ TASK_REASONS: Mapping[str, str] = MappingProxyType(
         "lease-expired": "Returned to the queue after its worker fell silent",
         "study-incomplete": "Instances of the study did not arrive",
         "study-missing": "The Task names no study that can be read",
+        "patient-mismatch": "The Task and its study are of different patients",
         "study-changed": "What the Task asks for changed while it was worked on",
         "no-suitable-image": "The study holds no image that the model reads",
         "endpoint-not-trusted": "The study's Endpoint is not one that this worker may contact",

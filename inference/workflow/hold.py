@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 from inference.errors import Dropped
 from inference.workflow.task import TaskDocument
+
+
+_ENDS = frozenset({"completed", "failed", "rejected"})
+"""Ends that this worker may just be writing itself: its own answer says whether it was the one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,10 @@ class Hold:
         self.document = document
         self.version = document.version
         """The Task's version on the server, as last heard."""
+        self.stage = "claim"
+        self.percent = 0
+        self.heard_s = time.monotonic()
+        """When the server last answered about this Task (monotonic clock)."""
         self._dropped: str | None = None
         self._work: asyncio.Task[None] | None = None
 
@@ -43,10 +52,16 @@ class Hold:
     def heard(self, standing: Standing) -> None:
         """Takes in what the server says."""
         self.version = standing.version
+        self.heard_s = time.monotonic()
         if standing.cancelled:
             self.drop("cancelled")
-        elif not standing.held:
+        elif not standing.held and standing.status not in _ENDS:
             self.drop("lease lost")
+
+    def at(self, stage: str, percent: int) -> None:
+        """Notes how far the work is; the next heartbeat says it. Raises Dropped where the Task is no longer ours."""
+        self.check()
+        self.stage, self.percent = stage, percent
 
     def drop(self, why: str) -> None:
         """Ends the work on the Task; nothing of it will be sent."""

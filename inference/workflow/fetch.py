@@ -1,0 +1,179 @@
+"""Pixels over DICOMweb or from a Binary: from the server itself, or from an archive that an Endpoint names.
+
+A resource can say anything, so a worker contacts only its own server and addresses that its operator listed, and
+sends its credential to the former alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from imaging.dicomweb.client import DicomWebClient
+
+from imaging.dicomweb.errors import Answered, ClientError
+from inference.client import FhirClient
+from inference.errors import Failed, Incomplete, Missing, Transient, Unreachable
+from inference.workflow.source import Listed, Picture, Study
+
+_WADO = frozenset({"dicom-wado-rs", "dicom-qido-rs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that can be loaded."""
+
+    listed: Listed | None
+    sop_instance_uid: str | None
+    load: Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A DICOMweb server with one study."""
+
+    web: DicomWebClient
+
+    async def instances(self, study: Study) -> tuple[Listed, ...]:
+        """What the archive has of the study (QIDO-RS).
+
+        Raises:
+            Failed: the study has no UID. Transient: the archive cannot be reached.
+        """
+        found = await _translated(self.web.instances(_uid(study)))
+        return tuple(
+            Listed(
+                series_uid=_first(item, "0020000E"),
+                uid=_first(item, "00080018"),
+                modality=_first(item, "00080060"),
+            )
+            for item in found
+        )
+
+    def file(self, study: Study, listed: Listed) -> Fetched:
+        """One instance, to be loaded by WADO-RS. One that is listed but absent makes the study incomplete."""
+
+        async def load() -> bytes:
+            try:
+                return await self.web.instance(_uid(study), listed.series_uid, listed.uid)
+            except Answered as error:
+                if error.status in {404, 410}:
+                    total = max(study.expected or 0, len(study.listed), 1)
+                    raise Incomplete(total - 1, total) from error
+                raise _of_answer(error) from error
+            except ClientError as error:
+                raise Unreachable("the archive could not be reached") from error
+
+        return Fetched(listed, listed.uid, load)
+
+
+class Archives:
+    """Finds the archive of a study."""
+
+    def __init__(self, client: FhirClient, *, trusted: tuple[str, ...] = ()) -> None:
+        """``trusted``: URL prefixes besides the server's own that may be contacted."""
+        self._client = client
+        self._trusted = trusted
+        self._own = client.base_url.removesuffix("/fhir") + "/dicom-web"
+        self._known: dict[str, Archive] = {}
+
+    async def of(self, study: Study) -> Archive:
+        """The archive that the study's Endpoint names; the server's own where it names none.
+
+        Raises:
+            Failed: no Endpoint of the study is one that this worker may contact.
+        """
+        refused = False
+        for reference in study.endpoints:
+            address = await self._address(study, reference)
+            if address is None:
+                continue
+            if self._client.is_ours(address) or address.startswith(self._trusted or ("\0",)):
+                return self._archive(address)
+            refused = True
+        if refused:
+            text = "The study's Endpoint is not among the addresses that this worker may contact."
+            raise Failed("endpoint-not-trusted", text)
+        return self._archive(self._own)
+
+    async def picture(self, source: Picture) -> Fetched:
+        """A single image file.
+
+        Raises:
+            Failed: it has no content on this server.
+        """
+
+        async def load() -> bytes:
+            if source.data is not None:
+                return _decoded(source.data)
+            if source.binary is None:
+                raise Failed("study-missing", "The Media holds no content of this server.")
+            try:
+                return (await self._client.binary(source.binary)).body
+            except Missing as error:
+                raise Failed("study-missing", "The picture's Binary does not exist.") from error
+
+        return Fetched(None, None, load)
+
+    async def _address(self, study: Study, reference: str) -> str | None:
+        endpoint: Mapping[str, Any]
+        if reference.startswith("#"):
+            endpoint = study.contained.get(reference[1:], {})
+        elif reference.startswith("Endpoint/"):
+            try:
+                id = reference.removeprefix("Endpoint/").partition("/")[0]
+                endpoint = (await self._client.read("Endpoint", id)).json()
+            except Missing:
+                return None
+        else:
+            return None
+        kind = endpoint.get("connectionType", {}).get("code")
+        address = str(endpoint.get("address", "")).rstrip("/")
+        usable = kind in _WADO and endpoint.get("status") in {"active", "test"}
+        return address if usable and address.startswith(("http://", "https://")) else None
+
+    def _archive(self, address: str) -> Archive:
+        if address not in self._known:
+            headers = self._client.credential_for(address)
+            web = DicomWebClient(address, http=self._client.http, headers=headers)
+            self._known[address] = Archive(web)
+        return self._known[address]
+
+
+async def _translated(request: Awaitable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    try:
+        return await request
+    except Answered as error:
+        if error.status in {404, 410}:
+            return []
+        raise _of_answer(error) from error
+    except ClientError as error:
+        raise Unreachable("the archive could not be reached") from error
+
+
+def _of_answer(error: Answered) -> Transient | Failed:
+    if error.category == "transient":
+        return Unreachable("the archive cannot answer now")
+    return Failed("study-missing", f"The archive refused the study with status {error.status}.")
+
+
+def _uid(study: Study) -> str:
+    if study.uid is None:
+        raise Failed("study-missing", "The ImagingStudy names no Study Instance UID.")
+    return study.uid
+
+
+def _first(item: Mapping[str, Any], tag: str) -> str:
+    """The first value of an attribute in DICOM JSON (PS3.18 F.2)."""
+    values = item.get(tag, {}).get("Value") or [""]
+    return str(values[0])
+
+
+def _decoded(data: str) -> bytes:
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Failed("pixels-unreadable", "The picture's data are no base64.") from error

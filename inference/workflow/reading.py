@@ -1,0 +1,200 @@
+"""The step in the middle: an image in, what the model says of it out. One function for worker and command line."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.formats import Image
+from inference.engines import EngineName, choose_engine
+from inference.errors import Unsuitable
+from inference.models.chest_xray_pneumonia.explain import Layers, layers, map_picture, side_by_side
+from inference.models.chest_xray_pneumonia.predict import ChestXrayPneumonia, Prediction
+from inference.models.chest_xray_pneumonia.suitability import StudyFacts, screen
+from inference.models.manifest import Code, Manifest
+from inference.models.registry import InstalledModel
+from inference.results.case import Caution, Coded, Explanation, Finding, Model, Picture
+from terminology.analyses import device_id
+
+
+class OutOfScope(StrEnum):
+    """What happens to a patient outside the model's population."""
+
+    CAUTION = "caution"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model says of one image."""
+
+    findings: tuple[Finding, ...]
+    cautions: tuple[Caution, ...]
+    prediction: Prediction
+    shown: NDArray[np.float32]
+    """The image as displayed, (rows, columns) from 0 to 1."""
+
+
+class Reader:
+    """One model on one engine, resident. Safe to call from several threads; close it, or use ``with``."""
+
+    def __init__(
+        self,
+        installed: InstalledModel,
+        *,
+        engine: EngineName | None = None,
+        threads: int | None = None,
+        out_of_scope: OutOfScope = OutOfScope.CAUTION,
+        largest_batch: int = 8,
+    ) -> None:
+        """Raises ModelError or EngineError where the model cannot be loaded."""
+        self.manifest = installed.manifest
+        self.model = model_of(installed)
+        self._out_of_scope = out_of_scope
+        loaded = choose_engine(installed.weights(), engine=engine, threads=threads)
+        self.engine = f"{loaded.name} on {loaded.device}"
+        self._network = ChestXrayPneumonia(self.manifest, loaded, largest_batch=largest_batch)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._network.close()
+
+    def prepare(self, image: Image, facts: StudyFacts, *, stat: bool) -> Submitted:
+        """Screens the image and hands it to the engine; runs in the caller's thread.
+
+        Raises:
+            Unsuitable: this model must not answer for this image.
+        """
+        shown = image.display()
+        screening = screen(shown, facts, self.manifest)
+        if screening.rejection:
+            raise Unsuitable(str(screening.rejection.reason), screening.rejection.text)
+        if self._out_of_scope is OutOfScope.REJECT:
+            for caution in screening.cautions:
+                if caution.out_of_scope:
+                    raise Unsuitable("out-of-scope-age", caution.text)
+        cautions = tuple(Caution(str(one.code), one.text) for one in screening.cautions)
+        return Submitted(shown, cautions, self._network.submit(shown, stat=stat))
+
+    def conclude(self, submitted: Submitted, prediction: Prediction) -> Reading:
+        """What the engine's answer means.
+
+        Raises:
+            Unsuitable: the picture is too far from what the model was trained on.
+        """
+        if not prediction.within_limit:
+            raise Unsuitable(
+                "out-of-distribution",
+                "The image does not look like the radiographs that the model was trained on.",
+            )
+        finding = Finding(
+            what=_coded(self.manifest.finding),
+            where=_coded(self.manifest.body_site),
+            probability=prediction.probability,
+            threshold=prediction.threshold,
+        )
+        return Reading((finding,), submitted.cautions, prediction, submitted.shown)
+
+    def read(self, image: Image, facts: StudyFacts | None = None) -> Reading:
+        """All of it at once, for callers without an event loop.
+
+        Raises:
+            Unsuitable: this model must not answer for this image.
+            EngineError: the engine failed.
+        """
+        submitted = self.prepare(image, facts or facts_of(image), stat=True)
+        return self.conclude(submitted, submitted.answer.result())
+
+    def explain(self, reading: Reading) -> Explanation:
+        """Draws where the evidence lies; takes some ten milliseconds."""
+        scale = self.manifest.explanation.full_scale_logit
+        drawn: Layers = layers(reading.shown, reading.prediction, scale)
+        overlay = side_by_side(drawn, scale)
+        heat = map_picture(reading.prediction, scale)
+        return Explanation(
+            radiograph=np.asarray(drawn.plain),
+            overlay=np.asarray(drawn.coloured),
+            overlay_picture=Picture(overlay.png, overlay.rows, overlay.columns),
+            map_picture=Picture(heat.png, heat.rows, heat.columns),
+            map_reading=(
+                "Evidence for the finding on the grid of the whole image, 8-bit grey: 0 is none, 255 is "
+                f"{scale:g} or more in calibrated log-odds."
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """An image that waits for its batch."""
+
+    shown: NDArray[np.float32]
+    cautions: tuple[Caution, ...]
+    answer: Future[Prediction]
+
+    async def predicted(self) -> Prediction:
+        """Waits for the batch without a thread."""
+        return await asyncio.wrap_future(self.answer)
+
+
+def model_of(installed: InstalledModel) -> Model:
+    """A manifest as results name it."""
+    manifest: Manifest = installed.manifest
+    device = device_id(manifest.analysis, manifest.version)
+    return Model(
+        analysis=manifest.analysis,
+        version=manifest.version,
+        title=manifest.title,
+        sha256=manifest.weights.sha256,
+        device=device,
+        card=f"{device}-card",
+        card_markdown=installed.card(),
+        intended_use=f"Trained on {manifest.population.described}. Not a medical device.",
+        explanation_method="class activation map (CAM)",
+        explanation_layer=manifest.weights.target_layer,
+        report=_coded(manifest.report),
+    )
+
+
+def facts_of(image: Image) -> StudyFacts:
+    """What the file itself says."""
+    return StudyFacts(
+        modality=image.modality.value if image.modality else "",
+        body_part=image.body_part.value.text if image.body_part else "",
+        view_position=image.view_position.value if image.view_position else "",
+        patient_age_years=image.patient_age_years.value if image.patient_age_years else None,
+        colour=_is_coloured(image),
+        frames=image.frames,
+    )
+
+
+def completed(facts: StudyFacts, modality: str, body_part: str, age: float | None) -> StudyFacts:
+    """The file's facts, and the record's where the file is silent. OT says nothing of a modality."""
+    return replace(
+        facts,
+        modality=facts.modality or ("" if modality == "OT" else modality),
+        body_part=facts.body_part or body_part,
+        patient_age_years=facts.patient_age_years if facts.patient_age_years is not None else age,
+    )
+
+
+def _is_coloured(image: Image) -> bool:
+    """Whether the channels differ anywhere: a grey picture saved as RGB is no colour picture."""
+    if not image.colour:
+        return False
+    frame = image.frame()
+    return bool((frame[..., :1] != frame).any())
+
+
+def _coded(code: Code) -> Coded:
+    return Coded(code.system, code.code, code.display)
