@@ -35,8 +35,8 @@ class Search:
     criteria: Criteria
     presentation: Presentation
     after: Cursor | None
-    token: str
-    """Of the page link that was followed; '': none was."""
+    token: str | None
+    """Of the page link that was followed."""
 
     @property
     def used(self) -> Pairs:
@@ -93,8 +93,8 @@ async def search(api: Api, type: str, pairs: Pairs, request: Request) -> Respons
 def _understood(api: Api, type: str, pairs: Pairs, request: Request) -> Search:
     strict = preference(request).strict
     after: Cursor | None = None
-    tokens = [value for name, value in pairs if name == PAGE] or [""]
-    if tokens != [""]:
+    tokens = [value for name, value in pairs if name == PAGE]
+    if tokens:
         others = {name for name, _ in pairs} - ANSWER_FORMAT - {PAGE}
         if others or len(tokens) > 1:
             raise FhirError(
@@ -111,7 +111,7 @@ def _understood(api: Api, type: str, pairs: Pairs, request: Request) -> Search:
         page_limit=api.options.page_limit,
         strict=strict,
     )
-    return Search(type, criteria, presentation, after, tokens[0])
+    return Search(type, criteria, presentation, after, tokens[0] if tokens else None)
 
 
 async def _total(api: Api, asked: Search, page: Page) -> int | None:
@@ -164,7 +164,7 @@ def _links(api: Api, asked: Search, request: Request, page: Page) -> list[tuple[
         return page_url(seal(api.options.cursor_key, asked.type, asked.used, cursor))
 
     links = []
-    if asked.token:
+    if asked.token is not None:
         links += [("self", page_url(asked.token)), ("first", sealed(None))]
     else:
         links.append(("self", search_url(request.base_url, asked.type, asked.used)))

@@ -1,0 +1,113 @@
+"""https://hl7.org/fhir/R4/search.html#include"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.fhir_api.search.server import Server, ids
+from tests.fhir_api.search.test_searchset import WORKER, observation, patient
+
+
+def study(id: str, subject: str = "Patient/p") -> dict[str, object]:
+    return {
+        "resourceType": "ImagingStudy",
+        "id": id,
+        "status": "available",
+        "subject": {"reference": subject},
+        "endpoint": [{"reference": "Endpoint/e"}, {"reference": "Endpoint/none"}],
+    }
+
+
+ENDPOINT = {
+    "resourceType": "Endpoint",
+    "id": "e",
+    "status": "active",
+    "connectionType": {"code": "dicom-wado-rs"},
+    "payloadType": [{"text": "DICOM"}],
+    "address": "http://example.org/dicom-web",
+}
+
+
+@pytest.fixture
+async def archive(server: Server) -> Server:
+    await server.store_all(
+        [patient("p"), patient("q"), ENDPOINT, study("s1"), study("s2"), study("s3", "Patient/q")]
+    )
+    return server
+
+
+async def test_what_matches_refer_to_comes_once_after_them(archive: Server):
+    bundle = await archive.get("ImagingStudy?patient=p&_include=ImagingStudy:subject")
+    assert ids(bundle) == ["s1", "s2"]
+    assert ids(bundle, "include") == ["p"]
+    assert bundle["total"] == 2
+    assert bundle["entry"][-1]["fullUrl"].endswith("/Patient/p")
+
+
+async def test_several_includes_add_up_and_what_is_not_there_is_left_out(archive: Server):
+    query = "ImagingStudy?_include=ImagingStudy:subject&_include=ImagingStudy:endpoint"
+    assert ids(await archive.get(query), "include") == ["p", "q", "e"]
+
+
+@pytest.mark.parametrize("every", ["*", "ImagingStudy:*"])
+async def test_a_star_includes_by_every_reference(archive: Server, every: str):
+    bundle = await archive.get(f"ImagingStudy?_id=s3&_include={every}")
+    assert sorted(ids(bundle, "include")) == ["e", "q"]
+
+
+async def test_a_target_type_narrows_an_include(archive: Server):
+    query = "ImagingStudy?_id=s1&_include=ImagingStudy:subject:"
+    assert ids(await archive.get(f"{query}Patient"), "include") == ["p"]
+    assert ids(await archive.get(f"{query}Group"), "include") == []
+
+
+async def test_what_refers_to_matches_is_included_in_reverse(archive: Server):
+    bundle = await archive.get("Patient?_id=p&_revinclude=ImagingStudy:subject")
+    assert ids(bundle) == ["p"]
+    assert ids(bundle, "include") == ["s1", "s2"]
+    bundle = await archive.get("Patient?_revinclude=ImagingStudy:*&_count=1")
+    assert ids(bundle, "include") == ["s1", "s2"]
+
+
+async def test_a_match_is_not_included_again(server: Server):
+    await server.store_all(
+        [observation("a", hasMember=[{"reference": "Observation/b"}]), observation("b")]
+    )
+    query = "Observation?_include=Observation:has-member&_revinclude=Observation:has-member"
+    assert ids(await server.get(query), "include") == []
+    assert ids(await server.get(query + "&_id=a"), "include") == ["b"]
+    assert ids(await server.get(query + "&_id=b"), "include") == ["a"]
+
+
+async def test_a_deleted_target_is_not_included(archive: Server):
+    assert (await archive.request("DELETE", "Patient/p")).status in (200, 204)
+    assert (
+        ids(await archive.get("ImagingStudy?_id=s1&_include=ImagingStudy:subject"), "include") == []
+    )
+
+
+async def test_more_includes_than_the_limit_are_too_costly(server: Server):
+    await server.store_all([patient("p"), *(observation(f"o{n}") for n in range(6))])
+    response = await server.request("GET", "Patient?_revinclude=Observation:subject")
+    assert (response.status, json.loads(response.body)["issue"][0]["code"]) == (403, "too-costly")
+    await server.store_all(patient(f"q{n}") for n in range(6))
+    await server.store_all(observation(f"o{n}", f"Patient/q{n}") for n in range(6))
+    response = await server.request("GET", "Observation?_include=Observation:subject")
+    assert json.loads(response.body)["issue"][0]["code"] == "too-costly"
+
+
+async def test_many_matches_are_asked_for_in_parts(server: Server):
+    await server.store_all(patient(f"p{n}") for n in range(50))
+    await server.store_all([observation("o", "Patient/p49")])
+    bundle = await server.get("Patient?_count=50&_revinclude=Observation:*")
+    assert ids(bundle, "include") == ["o"]
+
+
+async def test_includes_show_what_the_caller_may_read_only(archive: Server):
+    """A worker reads everything; a caller without a role is stopped at the search itself."""
+    response = await archive.request(
+        "GET", "ImagingStudy?_id=s1&_include=ImagingStudy:subject", caller=WORKER
+    )
+    assert ids(json.loads(response.body), "include") == ["p"]
