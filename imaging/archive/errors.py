@@ -41,8 +41,16 @@ class MixedPatients(ArchiveError):
 
 
 class InstanceConflict(ArchiveError):
+    """``index`` is the file's place in the upload, from 0."""
+
     category = "conflict"
     code = "instance-conflict"
+
+    def __init__(self, index: int) -> None:
+        super().__init__(
+            f"file {index + 1}: its SOP Instance UID is that of an instance with other content"
+        )
+        self.index = index
 
 
 class StudyConflict(ArchiveError):

@@ -142,9 +142,7 @@ async def _new_instances(
             new[record.uid] = record
             continue
         if other.sha256 != record.sha256 or other.study_uid != record.study_uid:
-            raise InstanceConflict(
-                f"file {file.staged.index + 1}: its SOP Instance UID is that of an instance with other content"
-            )
+            raise InstanceConflict(file.staged.index)
         if version:
             known[record.uid] = other
     return list(new.values()), list(known.values())

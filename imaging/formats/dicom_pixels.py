@@ -131,10 +131,12 @@ def _check_fragments(stream: BinaryIO, pixels: PixelElement, frames: int) -> Non
         raise TruncatedImage(f"{max(0, items - 1)} fragments for {frames} frame(s)")
 
 
-def decode(file: DicomFile, form: PixelForm, frame: int | None) -> npt.NDArray[Any]:
+def decode(
+    file: DicomFile, form: PixelForm, frame: int | None, *, palette: bool = True
+) -> npt.NDArray[Any]:
     """Stored values of one frame (rows, columns[, 3]) or, with None, of all ([frames, ]rows, columns[, 3]).
 
-    Colour comes back as RGB, palettes applied.
+    Colour comes back as RGB, palettes applied (``palette`` False: their indices).
 
     Raises:
         UnsupportedImage: nobody here decodes the transfer syntax.
@@ -162,7 +164,7 @@ def decode(file: DicomFile, form: PixelForm, frame: int | None) -> npt.NDArray[A
         options["pixel_vr"] = file.pixels.vr
     try:
         pixels, _ = decoder.as_array(file.stream, index=frame, raw=False, **options)
-        if form.photometric_interpretation == "PALETTE COLOR":
+        if palette and form.photometric_interpretation == "PALETTE COLOR":
             pixels = _eight_bit_where_it_is(apply_color_lut(pixels, file.dataset))
     except ImageError:
         raise
