@@ -32,7 +32,7 @@ class _Asked(msgspec.Struct):
 
 
 class _Sent(msgspec.Struct):
-    request: _Asked | None = None
+    request: _Asked
     fullUrl: str | None = None  # noqa: N815
     resource: msgspec.Raw = msgspec.Raw()
 
@@ -100,6 +100,10 @@ def _without_resources(tree: Tree) -> Tree:
     entries = tree.get("entry")
     if not isinstance(entries, list):
         return tree
+    for index, entry in enumerate(entries):
+        if isinstance(entry, dict) and "request" not in entry:
+            place = f"Bundle.entry[{index}].request"
+            raise FhirError(Category.INVALID, "The entry has no request.", place)
     bare = [
         {name: value for name, value in entry.items() if name != "resource"}
         if isinstance(entry, dict)
@@ -112,8 +116,6 @@ def _without_resources(tree: Tree) -> Tree:
 def _entry(index: int, sent: _Sent, request: Request) -> Entry:
     place = f"Bundle.entry[{index}]"
     asked = sent.request
-    if asked is None:
-        raise FhirError(Category.INVALID, "The entry has no request.", f"{place}.request")
     url = asked.url
     if "://" in url:
         if not url.startswith(f"{request.base_url}/"):

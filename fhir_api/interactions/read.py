@@ -5,9 +5,17 @@ from __future__ import annotations
 from fhir_api.access import Interaction, decide
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import Request, Response, json_response, seconds_of_http_date, version_of_etag
+from fhir_api.http import (
+    Request,
+    Response,
+    json_response,
+    query_pairs,
+    seconds_of_http_date,
+    version_of_etag,
+)
 from fhir_api.interactions.binary import read_binary
 from fhir_api.interactions.representation import progress_of, version_headers
+from fhir_api.search.subset import subset
 from fhir_api.tasks.progress import merge
 from store.interface import Version
 
@@ -27,7 +35,7 @@ async def read(api: Api, request: Request, type: str, id: str) -> Response:
         raise FhirError(Category.DELETED, text, type, headers=version_headers(version))
     if type == "Task" and (progress := await progress_of(api, version)):
         # Progress changes without a version: the ETag cannot say that the client has it.
-        return json_response(200, merge(version.content, progress), version_headers(version))
+        return _resource(request, version, merge(version.content, progress))
     return await shown(api, request, version)
 
 
@@ -37,7 +45,13 @@ async def shown(api: Api, request: Request, version: Version) -> Response:
         return Response(304, version_headers(version))
     if version.type == "Binary":
         return await read_binary(api, request, version)
-    return json_response(200, version.content, version_headers(version))
+    return _resource(request, version, version.content)
+
+
+def _resource(request: Request, version: Version, content: bytes) -> Response:
+    if "_summary" in request.query or "_elements" in request.query:
+        content = subset(content, version.type, query_pairs(request.query))
+    return json_response(200, content, version_headers(version))
 
 
 def is_known(request: Request, version: Version) -> bool:

@@ -129,7 +129,7 @@ class TargetFinder:
 
     async def _deletion(self, entry: Entry) -> Target:
         current = (
-            await self._match(entry.type, entry.query)
+            _only(entry.type, await self._matches(entry.type, entry.query, 2))
             if entry.query
             else self._named[entry.type, entry.path[1]]
         )
@@ -177,15 +177,24 @@ class TargetFinder:
         return Target(entry, Action.WRITE, id, current)
 
     async def _match(self, type: str, criteria: str) -> Version | None:
+        """The one match that the transaction does not delete."""
         gone = sum(1 for deleted, _ in self._deleted if deleted == type)
+        matches = await self._matches(type, criteria, gone + 2)
+        return _only(type, [v for v in matches if (type, v.id) not in self._deleted])
+
+    async def _matches(self, type: str, criteria: str, limit: int) -> list[Version]:
         base_url = self._request.base_url
-        matches = await find_matches(self._api, type, criteria, base_url, limit=gone + 2)
-        left = [v for v in matches.versions if (type, v.id) not in self._deleted]
-        if len(left) > 1:
-            text = f"The condition on {type} is met by several resources."
-            raise FhirError(Category.MULTIPLE_MATCHES, text)
-        self._guards.append(matches.guard)
-        return left[0] if left else None
+        matches = await find_matches(self._api, type, criteria, base_url, limit=limit)
+        if len(matches.versions) < limit:
+            self._guards.append(matches.guard)
+        return list(matches.versions)
+
+
+def _only(type: str, matches: list[Version]) -> Version | None:
+    if len(matches) > 1:
+        text = f"The condition on {type} is met by several resources."
+        raise FhirError(Category.MULTIPLE_MATCHES, text)
+    return matches[0] if matches else None
 
 
 def _id_of(entry: Entry) -> str | None:
