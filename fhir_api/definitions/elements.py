@@ -93,6 +93,15 @@ def properties_of(type_name: str) -> Mapping[str, Property]:
     return found
 
 
+def is_a(type_name: str, wanted: str) -> bool:
+    """Whether a type is ``wanted`` or derived from it: a canonical is a uri, an Age a Quantity."""
+    known: str | None = type_name
+    while known is not None and known != wanted:
+        definition = PRIMITIVES.get(known) or TYPES.get(known)
+        known = definition.base if definition else None
+    return known is not None
+
+
 def is_primitive(type_name: str) -> bool:
     """Whether JSON holds values of this type as a string, a number or a boolean."""
     return type_name in PRIMITIVES

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.search.index_values import Add, Json
 from fhir_api.search.reference_target import target_of
 from store.entries import ReferenceEntry
@@ -47,12 +46,12 @@ def canonical(add: Add, params: ReferenceParams, value: str, base_url: str) -> N
             add(ReferenceEntry(param, url=value))
 
 
-def inner_resource(add: Add, params: ReferenceParams, value: Json, base_url: str) -> None:  # noqa: ARG001
+def inner_resource(add: Add, params: ReferenceParams, value: Json, _base_url: str) -> None:
     """A resource inside a Bundle, as if it were referred to by its type and id."""
     type_, id_ = value.get("resourceType"), value.get("id")
-    if type(type_) is str and type_ in RESOURCE_TYPES and type(id_) is str:
-        for param, _wanted in params:
-            add(ReferenceEntry(param, type_, id_))
+    for param, wanted in params:
+        if type_ == wanted and type(id_) is str:
+            add(ReferenceEntry(param, wanted, id_))
 
 
 def _identifier(value: object) -> str | None:

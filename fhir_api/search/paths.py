@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from fhir_api.definitions.elements import TYPES, Property, properties_of
+from fhir_api.definitions.elements import TYPES, Property, is_a, properties_of
 from fhir_api.search.expressions import (
     ExtensionValue,
     Member,
@@ -87,8 +87,10 @@ def _grow(root: Node, parameter: SearchParameter, path: Path) -> None:
             nodes = [following for node in nodes for following in _following(node, step)]
         if not nodes:
             raise UnsupportedExpression(parameter.expression)
-    use = Use(parameter.code, parameter.type, target_type)
     for node in nodes:
+        if node.type == "Resource":
+            (target_type,) = parameter.targets  # a Bundle's first resource may be of any type
+        use = Use(parameter.code, parameter.type, target_type)
         if use not in node.uses:
             node.uses.append(use)
 
@@ -99,7 +101,7 @@ def _following(node: Node, step: Step) -> Iterator[Node]:
             way = Child(found.name, found.element.repeats, step.index)
             yield node.children.setdefault(way, Node(found.type, found.element.codes))
     elif isinstance(step, OfType):
-        if node.type == step.type:
+        if is_a(node.type, step.type):
             yield node
     elif isinstance(step, ExtensionValue):
         (extension,) = _following(node, Member("extension"))

@@ -123,3 +123,10 @@ def test_the_first_resource_of_a_document_is_its_composition() -> None:
         ],
     }
     assert references(bundle, "composition") == [ReferenceEntry("composition", "Composition", "c")]
+    assert references(bundle, "message") == []
+
+
+def test_a_canonical_counts_where_a_uri_is_asked_for() -> None:
+    """``ConceptMap.source as uri``: 'of the type specified, or a subclass thereof' (FHIRPath, as)."""
+    concept_map = {"resourceType": "ConceptMap", "sourceCanonical": "http://v.example/ValueSet/a"}
+    assert [e.url for e in references(concept_map, "source-uri")] == ["http://v.example/ValueSet/a"]
