@@ -5,6 +5,7 @@ StoreError
 ├── GuardFailed       a conditional interaction's matches changed
 ├── LeaseLost         the queue entry belongs to somebody else
 ├── BlobNotFound
+├── SearchTooCostly   it would have to look at too much
 └── StoreUnavailable  disk full, locked, read-only: nothing was written; try again later
 """
 
@@ -43,6 +44,10 @@ class LeaseLost(StoreError):
 
 class BlobNotFound(StoreError):
     category = "not-found"
+
+
+class SearchTooCostly(StoreError):
+    category = "too-costly"
 
 
 class StoreUnavailable(StoreError):

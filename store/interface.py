@@ -242,7 +242,13 @@ class Store(Protocol):
 
     async def read_version(self, type: str, id: str, version: int) -> Version | None: ...
 
-    async def search(self, query: Query) -> Page: ...
+    async def search(self, query: Query) -> Page:
+        """A page of what matches now.
+
+        Raises:
+            SearchTooCostly: it was broken off.
+        """
+        ...
 
     async def count(self, query: Query) -> int:
         """How many the whole query matches (``sort``, ``after`` and ``limit`` do not count)."""

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from store.errors import BlobNotFound, GuardFailed, LeaseLost, VersionConflict
 from store.interface import Commit, QueueAction, Write
 from store.query import Query
-from store.sqlite import queue
+from store.sqlite import entry_changes, queue
 from store.sqlite.inserts import insert
 from store.sqlite.names import Names
 from store.sqlite.rows import EntryRows
 from store.sqlite.search import matching_ids
-
-ENTRY_TABLES = ("term_entry", "text_entry", "date_entry", "amount_entry")
 
 
 @dataclass(slots=True)
@@ -52,6 +50,7 @@ class Group:
         self._replaced: list[int] = []
         self.types: set[str] = set()
         """Types written so far."""
+        self.content_bytes = 0
         row = connection.execute(
             "SELECT (SELECT max(rid) FROM resource), (SELECT max(sequence) FROM version)"
         ).fetchone()
@@ -74,9 +73,6 @@ class Group:
     def flush(self) -> None:
         """Writes what is noted."""
         connection = self._connection
-        if self._superseded:
-            for table in ENTRY_TABLES:
-                _delete(connection, table, "rid", self._superseded)
         if self._replaced:
             _delete(connection, "version", "sequence", self._replaced)
             _delete(connection, "version_blob", "sequence", self._replaced)
@@ -93,19 +89,9 @@ class Group:
             self._versions,
         )
         insert(connection, "INSERT INTO version_blob (sequence, sha256)", self._version_blobs)
-        entries = self._entries
-        insert(
-            connection, "INSERT INTO term_entry (rid, pid, code, system, updated)", entries.terms
-        )
-        insert(connection, "INSERT INTO text_entry (rid, pid, normalised, exact)", entries.texts)
-        insert(connection, "INSERT INTO date_entry (rid, pid, low, high)", entries.dates)
-        insert(
-            connection,
-            "INSERT INTO amount_entry (rid, pid, low, high, system, code, unit)",
-            entries.amounts,
-        )
+        entry_changes.write(connection, self._entries, self._superseded)
         insert(connection, "INSERT INTO outbox (topic, key, payload)", self._outbox)
-        entries.clear()
+        self._entries.clear()
         for noted in (
             self._resources,
             self._versions,
@@ -196,6 +182,7 @@ class Group:
             write.keep_history,
         )
         self.types.add(write.type)
+        self.content_bytes += len(write.content)
         if not live:
             queue.remove(self._connection, rid)
         elif write.queue is not None:

@@ -9,6 +9,9 @@ from store.errors import StoreUnavailable
 
 FILE_NAME = "store.sqlite3"
 
+LOG_FILE_BYTES = 256 << 20
+"""What a burst left in the log's file beyond this is given back to the disk."""
+
 BUSY_TIMEOUT_MS = 15_000
 """How long a statement waits for another process before the store counts as unavailable."""
 
@@ -33,7 +36,8 @@ def connect(directory: Path, *, cache_mib: int, read_only: bool) -> sqlite3.Conn
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA cache_size = {-1024 * cache_mib}")
             connection.execute("PRAGMA temp_store = MEMORY")
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")  # see checkpoints.py
+            connection.execute(f"PRAGMA journal_size_limit = {LOG_FILE_BYTES}")
             if read_only:
                 connection.execute("PRAGMA query_only = 1")
         except BaseException:

@@ -1,8 +1,8 @@
 """Who runs a SELECT: the event loop itself while it is quick, a thread of the pool once it proves long.
 
 A page that is read off an index takes about a hundred microseconds, less than handing it to a thread and back. A
-statement that has used its time on the loop is broken off there and run again by the pool; statements of that shape
-then go to the pool directly.
+statement that has used up its steps on the loop is broken off there and run again by the pool. Statements of that
+shape then go to the pool directly, until one of them proves quick there.
 """
 
 from __future__ import annotations
@@ -11,17 +11,22 @@ import asyncio
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
-from time import perf_counter
+from time import monotonic
 from typing import Any
 
+from store.errors import SearchTooCostly
 from store.sqlite.conditions import Sql
 from store.sqlite.connections import connect, unavailable
 
-LOOP_S = 0.004
-"""How long a SELECT may keep the event loop."""
+QUICK_STEPS = 80_000
+"""Steps of SQLite's virtual machine that a SELECT may take on the event loop: two milliseconds or so."""
 
-_OPS_BETWEEN_LOOKS = 4_000
+LONGEST_S = 30.0
+"""A search that takes longer is broken off."""
+
+_STEPS_BETWEEN_LOOKS = 4_000
 _SHAPES_LIMIT = 500
 
 Rows = list[tuple[Any, ...]]
@@ -30,55 +35,74 @@ Rows = list[tuple[Any, ...]]
 class Readers:
     def __init__(self, directory: Path, threads: int) -> None:
         self._directory = directory
-        self.connection = connect(directory, cache_mib=16, read_only=True)
+        self._on_loop = _Counted(directory, cache_mib=16)
+        self.connection = self._on_loop.connection
         """For reads on the event loop."""
-        self._until = float("inf")
-        self.connection.set_progress_handler(self._too_long, _OPS_BETWEEN_LOOKS)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="store-reader")
         self._of_thread = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._in_pool: list[_Counted] = []
         self._long: set[str] = set()
 
     async def fetch(self, statement: Sql) -> Rows:
+        """The rows of a SELECT.
+
+        Raises:
+            SearchTooCostly: it ran for LONGEST_S.
+            StoreUnavailable: the database cannot be read.
+        """
         if statement.text not in self._long:
-            rows = self._quickly(statement)
-            if rows is not None:
-                return rows
+            quick_rows = self._on_loop.fetch(statement, QUICK_STEPS)
+            if quick_rows is not None:
+                return quick_rows
             if len(self._long) >= _SHAPES_LIMIT:
                 self._long.clear()
             self._long.add(statement.text)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._in_thread, statement)
+        rows, quick = await loop.run_in_executor(self._pool, self._fetch_in_thread, statement)
+        if quick:
+            self._long.discard(statement.text)
+        return rows
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for connection in (self.connection, *self._opened):
-            connection.close()
+        for counted in (self._on_loop, *self._in_pool):
+            counted.connection.close()
 
-    def _quickly(self, statement: Sql) -> Rows | None:
-        """The rows, or None where they take too long to find."""
-        self._until = perf_counter() + LOOP_S
+    def _fetch_in_thread(self, statement: Sql) -> tuple[Rows, bool]:
+        counted: _Counted | None = getattr(self._of_thread, "counted", None)
+        if counted is None:
+            counted = self._of_thread.counted = _Counted(self._directory, cache_mib=8)
+            self._in_pool.append(counted)
+        rows = counted.fetch(statement, None)
+        if rows is None:
+            raise SearchTooCostly("the search took too long and was broken off")
+        return rows, counted.steps <= QUICK_STEPS
+
+
+class _Counted:
+    """A connection that counts what a statement costs, and breaks it off."""
+
+    def __init__(self, directory: Path, cache_mib: int) -> None:
+        self.connection = connect(directory, cache_mib=cache_mib, read_only=True)
+        self.connection.set_progress_handler(self._look, _STEPS_BETWEEN_LOOKS)
+        self.steps = 0
+        self._limit: int | None = None
+        self._until = inf
+
+    def fetch(self, statement: Sql, limit: int | None) -> Rows | None:
+        """The rows; None where the statement was broken off after ``limit`` steps (None: after LONGEST_S)."""
+        self.steps, self._limit, self._until = 0, limit, monotonic() + LONGEST_S
         try:
             return self.connection.execute(statement.text, statement.values).fetchall()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorname == "SQLITE_INTERRUPT":
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
                 return None
             raise unavailable(error) from error
-        except sqlite3.Error as error:
-            raise unavailable(error) from error
         finally:
-            self._until = float("inf")
+            self._limit, self._until = None, inf
 
-    def _too_long(self) -> bool:
-        return perf_counter() > self._until
-
-    def _in_thread(self, statement: Sql) -> Rows:
-        connection: sqlite3.Connection | None = getattr(self._of_thread, "connection", None)
-        if connection is None:
-            connection = connect(self._directory, cache_mib=8, read_only=True)
-            self._of_thread.connection = connection
-            self._opened.append(connection)
-        try:
-            return connection.execute(statement.text, statement.values).fetchall()
-        except sqlite3.Error as error:
-            raise unavailable(error) from error
+    def _look(self) -> bool:
+        self.steps += _STEPS_BETWEEN_LOOKS
+        if self._limit is None:
+            return monotonic() > self._until
+        return self.steps > self._limit

@@ -243,7 +243,8 @@ def _key(key: SortKey, source: Source, compiler: Compiler) -> Sql:
     pid = compiler.pid(key.param or "", kind)
     if pid is None:
         return Sql("NULL")
-    value = f"max({greatest})" if key.descending else f"min({least})"
+    # The plus keeps SQLite from reading the least off the index of all resources' values.
+    value = f"max(+{greatest})" if key.descending else f"min(+{least})"
     return Sql(
         f"(SELECT {value} FROM {TABLE_OF[kind]} e WHERE e.rid = r.rid AND e.pid = ?)", (pid,)
     )

@@ -23,6 +23,7 @@ from store.interface import (
 from store.query import Query
 from store.sqlite import history, queue, search
 from store.sqlite.changes import Changes
+from store.sqlite.checkpoints import Checkpoints
 from store.sqlite.conditions import Compiler
 from store.sqlite.connections import connect, unavailable
 from store.sqlite.names import Names
@@ -62,7 +63,13 @@ class SqliteStore:
         self._changes = Changes(self._data_version, self._last_write)
         self._turn = Turn(directory / "write.lock")
         self.blobs = FileBlobs(directory / "blobs", self._remove_unnamed)
-        self._writer = Writer(writing, self._turn, self.blobs.exists, self._changes.written)
+        self._writer = Writer(
+            writing,
+            Checkpoints(directory, writing),
+            self._turn,
+            self.blobs.exists,
+            self._changes.written,
+        )
 
     @classmethod
     def open(cls, data_dir: Path, *, readers: int = 2) -> Self:

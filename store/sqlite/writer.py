@@ -12,17 +12,22 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from time import perf_counter
 from typing import Any
 
 from store.errors import StoreError, StoreUnavailable
 from store.interface import Commit
 from store.sqlite.apply import Group
+from store.sqlite.checkpoints import Checkpoints
 from store.sqlite.connections import unavailable
 from store.sqlite.names import Names
 from store.sqlite.turn import Turn
 
 GROUP_LIMIT = 256
 """At most so many commits in a group: the first of them should not wait for ever."""
+
+PATIENCE_S = 0.002
+"""At most so long, and half as long as the last group took, a group waits for commits that are likely to come."""
 
 Job = Callable[[sqlite3.Connection, Names], Any]
 """A small change that is no commit (a renewed lease, delivered outbox rows), run in a group's transaction."""
@@ -42,6 +47,7 @@ class Writer:
     def __init__(
         self,
         connection: sqlite3.Connection,
+        checkpoints: Checkpoints,
         turn: Turn,
         blob_exists: Callable[[str], bool],
         written: Callable[[set[str]], None],
@@ -49,10 +55,12 @@ class Writer:
         """``written`` is called on the event loop with the types that a group wrote."""
         self._connection = connection
         self._names = Names(connection)
+        self._checkpoints = checkpoints
         self._turn = turn
         self._blob_exists = blob_exists
         self._written = written
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._content_bytes = 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
@@ -72,21 +80,33 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
+        expected, patience_s = 1, 0.0
         try:
-            while (group := self._next_group()) is not None:
+            while (group := self._next_group(expected, patience_s)) is not None:
+                began = perf_counter()
                 types = self._write(group)
+                patience_s = min((perf_counter() - began) / 2, PATIENCE_S)
+                expected = len(group) + self._waiting.qsize()
                 self._answer(group, types)
+                self._checkpoints.after_group(self._content_bytes)
+                self._content_bytes = 0
         finally:
+            self._checkpoints.close()
             self._connection.close()
 
-    def _next_group(self) -> list[_Waiting] | None:
+    def _next_group(self, expected: int, patience_s: float) -> list[_Waiting] | None:
+        """What waits now; for as many as were just answered, who are likely to come back, it waits a little."""
         first = self._waiting.get()
         if first is None:
             return None
         group = [first]
+        until = perf_counter() + patience_s
         while len(group) < GROUP_LIMIT:
             try:
-                waiting = self._waiting.get_nowait()
+                if len(group) < expected and (left := until - perf_counter()) > 0:
+                    waiting = self._waiting.get(timeout=left)
+                else:
+                    waiting = self._waiting.get_nowait()
             except Empty:
                 break
             if waiting is None:
@@ -131,6 +151,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - told to whoever waits; the thread lives on
                 return set(), error
         self._names.committed()
+        self._content_bytes += applied.content_bytes
         return applied.types, None
 
     def _apply(self, group: Group, waiting: _Waiting) -> None:
