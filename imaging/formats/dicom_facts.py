@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from imaging.formats.dicom_grayscale import numbers
 from imaging.formats.image import Affine, BodyPart, Sourced
@@ -35,7 +36,7 @@ def text(dataset: Dataset, keyword: str) -> str | None:
         return None
     if value is None:
         return None
-    if not isinstance(value, str) and hasattr(value, "__iter__"):
+    if isinstance(value, MultiValue):
         value = next(iter(value), "")
     return str(value).strip("\0 ") or None
 

@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -32,6 +33,7 @@ from imaging.errors import CorruptImage, ImageError, ImageTooLarge, TruncatedIma
 # pydicom's remarks quote values, which may be the patient's; what is wrong with a value shows where we use it.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", module="pydicom")
 
 _DEFER_BYTES = 1024 * 1024
 _MAX_INFLATED_BYTES = 1024**3

@@ -1,0 +1,71 @@
+"""Real files, a real store, the real write path and the real routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from importlib.resources import files
+from pathlib import Path
+
+import data_store
+import httpx
+import pytest
+from pydicom.data import get_testdata_file
+
+from fhir_api.api import Api
+from fhir_api.validation import Validator
+from healthvision.uploads import archive_of, subject_named_in_files
+from imaging.archive.ingest import Archive
+from imaging.dicomweb.handlers import DicomWeb
+from imaging.dicomweb.routes import dicomweb_app
+from store.sqlite import SqliteStore
+
+UPLOAD_LIMIT_BYTES = 8 * 1024**3
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            # pydicom remarks on odd values in its own test files.
+            item.add_marker(pytest.mark.filterwarnings("ignore::UserWarning:pydicom"))
+
+
+def sample(name: str) -> Path:
+    """A file of pydicom or pydicom-data, both installed packages; nothing is downloaded."""
+    bundled = Path(str(files(data_store).joinpath("data", name)))
+    if bundled.is_file():
+        return bundled
+    found = get_testdata_file(name, download=False)
+    assert found is not None, name
+    return Path(str(found))
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    opened = SqliteStore.open(tmp_path / "data")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def api(store: SqliteStore) -> Api:
+    return Api(store=store, validator=Validator())
+
+
+@pytest.fixture
+def archive(api: Api) -> Archive:
+    return archive_of(api, UPLOAD_LIMIT_BYTES)
+
+
+@pytest.fixture
+def server(api: Api, archive: Archive) -> DicomWeb:
+    async def subject(patient):
+        return await subject_named_in_files(api, patient)
+
+    return DicomWeb(archive=archive, admit=lambda _headers, _action: None, subject_of=subject)
+
+
+@pytest.fixture
+async def web(server: DicomWeb) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=dicomweb_app(server))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/dicom-web") as client:
+        yield client
