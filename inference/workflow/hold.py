@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from inference.errors import Dropped
 from inference.workflow.task import TaskDocument
 
-
 _ENDS = frozenset({"completed", "failed", "rejected"})
 """Ends that this worker may just be writing itself: its own answer says whether it was the one."""
 
