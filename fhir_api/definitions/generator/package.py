@@ -20,6 +20,14 @@ PACKAGE = "hl7.fhir.r4.examples"
 VERSION = "4.0.1"
 CACHE = Path(__file__).resolve().parents[3] / ".cache"
 FETCH_TIMEOUT_S = 240
+SOURCES = (
+    "StructureDefinition-",
+    "ValueSet-",
+    "CodeSystem-",
+    "SearchParameter-",
+    "CompartmentDefinition-",
+    "Bundle-valueset-expansions.",
+)
 TARBALL = CACHE / f"{PACKAGE}-{VERSION}.tgz"
 
 
@@ -35,25 +43,28 @@ class DefinitionsPackage:
             raise PackageUnavailable(f"{path} does not exist")
         self._path = path
 
-    @cached_property
-    def files(self) -> dict[str, bytes]:
-        """File name → bytes of every JSON resource, by name in order."""
-        found: dict[str, bytes] = {}
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        """File name and bytes of every JSON resource, one at a time: together they are 190 MB."""
         if self._path.is_dir():
             folder = self._path / "package" if (self._path / "package").is_dir() else self._path
-            found = {path.name: path.read_bytes() for path in folder.glob("*-*.json")}
-        else:
-            with tarfile.open(self._path) as archive:
-                for member in archive:
-                    name = member.name.removeprefix("package/")
-                    content = archive.extractfile(member)
-                    if content and "/" not in name and "-" in name and name.endswith(".json"):
-                        found[name] = content.read()
-        return dict(sorted(found.items()))
+            for path in sorted(folder.glob("*-*.json")):
+                yield path.name, path.read_bytes()
+            return
+        with tarfile.open(self._path) as archive:
+            for member in archive:
+                name = member.name.removeprefix("package/")
+                content = archive.extractfile(member)
+                if content and "/" not in name and "-" in name and name.endswith(".json"):
+                    yield name, content.read()
+
+    @cached_property
+    def _definitions(self) -> dict[str, bytes]:
+        """The files that tables are made from, by name in order."""
+        return dict(sorted((name, content) for name, content in self if name.startswith(SOURCES)))
 
     def resources(self, type_: str) -> Iterator[dict[str, Any]]:
-        """Every resource whose file is named for ``type_``, ordered by file name."""
-        for name, content in self.files.items():
+        """Every definition whose file is named for ``type_``, ordered by file name."""
+        for name, content in self._definitions.items():
             if name.startswith(f"{type_}-"):
                 yield orjson.loads(content)
 

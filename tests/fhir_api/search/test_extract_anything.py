@@ -58,7 +58,7 @@ def test_every_official_example_is_indexed_and_most_parameters_occur_in_one() ->
     except PackageUnavailable as exc:
         pytest.skip(f"the R4 package cannot be had: {exc}")
     occurring: set[tuple[str, str]] = set()
-    for name, content in package.files.items():
+    for name, content in package:
         if len(content) > 1_000_000:
             continue  # the definitions once more, as one Bundle
         resource = orjson.loads(content)
