@@ -19,12 +19,9 @@ from fhir_api.search.include import included
 from fhir_api.search.links import PAGE, seal, unseal
 from fhir_api.search.presentation import Presentation, Total, read_presentation
 from fhir_api.search.subset import Subset
-from fhir_api.tasks.progress import merge
+from fhir_api.tasks.progress import may_have_progress, merge
 from store.interface import Page, Version
 from store.query import Cursor, Query
-
-CLAIMED = (b"accepted", b"in-progress", b"\\u")
-"""Without one of these in its JSON a Task is in no state in which a worker reports progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,7 @@ async def _entries(api: Api, versions: Sequence[Version], subset: Subset, mode: 
     claimed = [
         version.id
         for version in versions
-        if version.type == "Task" and any(state in version.content for state in CLAIMED)
+        if version.type == "Task" and may_have_progress(version.content)
     ]
     queue = await api.store.queue_entries("Task", claimed) if claimed else {}
     entries = []
