@@ -14,10 +14,12 @@ import contextlib
 import os
 import random
 import socket
+import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
@@ -89,9 +91,24 @@ async def run_worker(
         ) as client:
             queue = await _ready(client, options, reader, stop)
             if queue is not None:
-                await Loop(options, client, queue, reader, stop).run()
+                await _work(options, client, queue, reader, stop)
     finally:
         await asyncio.to_thread(reader.close)
+
+
+async def _work(
+    options: WorkerOptions,
+    client: FhirClient,
+    queue: TaskQueue,
+    reader: Reader,
+    stop: asyncio.Event,
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="healthvision-worker-") as directory:
+        archives = Archives(client, Path(directory), trusted=options.trusted_archives)
+        try:
+            await Loop(options, client, queue, archives, reader, stop).run()
+        finally:
+            await archives.close()
 
 
 def _reader(options: WorkerOptions, installed: InstalledModel) -> Reader:
@@ -131,6 +148,7 @@ class Loop:
         options: WorkerOptions,
         client: FhirClient,
         queue: TaskQueue,
+        archives: Archives,
         reader: Reader,
         stop: asyncio.Event,
     ) -> None:
@@ -138,7 +156,7 @@ class Loop:
         self._place = Workplace(
             client=client,
             queue=queue,
-            archives=Archives(client, trusted=options.trusted_archives),
+            archives=archives,
             reader=reader,
             turns=Turns(_helpers()),
             limits=options.limits,

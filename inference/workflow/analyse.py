@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 
@@ -171,13 +172,17 @@ async def _files(
     return [archive.file(source, item) for item in candidates(analysis, listed)]
 
 
-def _decode(data: bytes, limits: Limits) -> Image:
+def _decode(data: bytes | Path, limits: Limits) -> Image:
+    """Decodes the pixels; a fetched file is removed."""
     try:
         return read(data, limits=limits)
     except ImageTooLarge as error:
         raise Failed("image-too-large", "The image is larger than this worker decodes.") from error
     except ImageError as error:
         raise Failed("pixels-unreadable", f"The image cannot be decoded ({error.code}).") from error
+    finally:
+        if isinstance(data, Path):
+            data.unlink(missing_ok=True)
 
 
 async def _facts(

@@ -6,14 +6,17 @@ sends its credential to the former alone.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from imaging.dicomweb.client import DicomWebClient
+import httpx
 
+from imaging.dicomweb.client import DicomWebClient
 from imaging.dicomweb.errors import Answered, ClientError
 from inference.client import FhirClient
 from inference.errors import Failed, Incomplete, Missing, Transient, Unreachable
@@ -28,14 +31,17 @@ class Fetched:
 
     listed: Listed | None
     sop_instance_uid: str | None
-    load: Callable[[], Awaitable[bytes]]
+    load: Callable[[], Awaitable[bytes | Path]]
+    """A Path is a file of its own, for the caller to remove."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A DICOMweb server with one study."""
+    """A DICOMweb server."""
 
     web: DicomWebClient
+    directory: Path
+    """Where fetched files are put."""
 
     async def instances(self, study: Study) -> tuple[Listed, ...]:
         """What the archive has of the study (QIDO-RS).
@@ -43,7 +49,7 @@ class Archive:
         Raises:
             Failed: the study has no UID. Transient: the archive cannot be reached.
         """
-        found = await _translated(self.web.instances(_uid(study)))
+        found = await _translated(self.web.search(f"studies/{_uid(study)}/instances"))
         return tuple(
             Listed(
                 series_uid=_first(item, "0020000E"),
@@ -56,9 +62,11 @@ class Archive:
     def file(self, study: Study, listed: Listed) -> Fetched:
         """One instance, to be loaded by WADO-RS. One that is listed but absent makes the study incomplete."""
 
-        async def load() -> bytes:
+        async def load() -> Path:
             try:
-                return await self.web.instance(_uid(study), listed.series_uid, listed.uid)
+                fetched = await self.web.fetch_instance(
+                    self.directory, _uid(study), listed.series_uid, listed.uid
+                )
             except Answered as error:
                 if error.status in {404, 410}:
                     total = max(study.expected or 0, len(study.listed), 1)
@@ -66,19 +74,27 @@ class Archive:
                 raise _of_answer(error) from error
             except ClientError as error:
                 raise Unreachable("the archive could not be reached") from error
+            return fetched.path
 
         return Fetched(listed, listed.uid, load)
 
 
 class Archives:
-    """Finds the archive of a study."""
+    """Finds the archive of a study. To be closed."""
 
-    def __init__(self, client: FhirClient, *, trusted: tuple[str, ...] = ()) -> None:
-        """``trusted``: URL prefixes besides the server's own that may be contacted."""
+    def __init__(
+        self, client: FhirClient, directory: Path, *, trusted: tuple[str, ...] = ()
+    ) -> None:
+        """``directory`` takes fetched files; ``trusted`` are URL prefixes, besides the server's own, to contact."""
         self._client = client
+        self._directory = directory
         self._trusted = trusted
         self._own = client.base_url.removesuffix("/fhir") + "/dicom-web"
         self._known: dict[str, Archive] = {}
+        self._connections: list[httpx.AsyncClient] = []
+
+    async def close(self) -> None:
+        await asyncio.gather(*(http.aclose() for http in self._connections))
 
     async def of(self, study: Study) -> Archive:
         """The archive that the study's Endpoint names; the server's own where it names none.
@@ -137,9 +153,13 @@ class Archives:
 
     def _archive(self, address: str) -> Archive:
         if address not in self._known:
-            headers = self._client.credential_for(address)
-            web = DicomWebClient(address, http=self._client.http, headers=headers)
-            self._known[address] = Archive(web)
+            http = httpx.AsyncClient(
+                headers=self._client.credential_for(address),
+                timeout=httpx.Timeout(60.0, connect=5.0),
+                trust_env=False,
+            )
+            self._connections.append(http)
+            self._known[address] = Archive(DicomWebClient(http, address), self._directory)
         return self._known[address]
 
 
