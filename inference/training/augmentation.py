@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
-import numpy as np
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from inference.models.chest_xray_pneumonia.preprocess import UNIFORM_STD, Preprocessing
 
@@ -18,20 +18,26 @@ MARKERS = ("R", "L", "A-P", "P-A", "AP", "PORTABLE", "SUPINE", "R.", "L ERECT", 
 
 @dataclass(frozen=True, slots=True)
 class Augmented:
+    """A batch for the network; mixing makes targets fractions."""
+
     inputs: Tensor
     targets: Tensor
 
 
 def chance(n: int, p: float, g: torch.Generator) -> Tensor:
+    """(n, 1, 1, 1), each true with probability `p`."""
     return torch.rand(n, 1, 1, 1, generator=g) < p
 
 
 def uniform(n: int, low: float, high: float, g: torch.Generator) -> Tensor:
+    """(n, 1, 1, 1), each between `low` and `high`."""
     return torch.rand(n, 1, 1, 1, generator=g) * (high - low) + low
 
 
-def augment(images: Tensor, targets: Tensor, parameters: Preprocessing, side_px: int, g: torch.Generator) -> Augmented:
-    """images (n, 1, rows, columns) in [0, 1]; targets (n,) in [0, 1]."""
+def augment(
+    images: Tensor, targets: Tensor, parameters: Preprocessing, side_px: int, g: torch.Generator
+) -> Augmented:
+    """Images (n, 1, rows, columns) in [0, 1]; targets (n,) in [0, 1]."""
     x = images
     x = transplant_frame(x, g)
     x = burn_in_markers(x, g)
@@ -62,6 +68,7 @@ def transplant_frame(x: Tensor, g: torch.Generator, p: float = 0.35) -> Tensor:
 
 
 def burn_in_markers(x: Tensor, g: torch.Generator, p: float = 0.4) -> Tensor:
+    """Write side markers and words beside the lungs, white or (seldom) black."""
     n, _, h, w = x.shape
     out = x.clone()
     for i in range(n):
@@ -79,7 +86,11 @@ def burn_in_markers(x: Tensor, g: torch.Generator, p: float = 0.4) -> Tensor:
             cx, cy = [(0.2 * u, v), (1 - 0.2 * u, v), (v, 0.12 * u), (v, 1 - 0.12 * u)][side]
             top = int(max(0, min(h - sh, cy * h - sh / 2)))
             left = int(max(0, min(w - sw, cx * w - sw / 2)))
-            level = 0.0 if torch.rand((), generator=g) < 0.15 else 0.7 + 0.3 * float(torch.rand((), generator=g))
+            level = (
+                0.0
+                if torch.rand((), generator=g) < 0.15
+                else 0.7 + 0.3 * float(torch.rand((), generator=g))
+            )
             alpha = stamp[:sh, :sw]
             area = out[i, 0, top : top + sh, left : left + sw]
             out[i, 0, top : top + sh, left : left + sw] = area * (1 - alpha) + level * alpha
@@ -92,17 +103,20 @@ _STAMPS: dict[tuple[str, int], Tensor] = {}
 def _stamp(text: str, size: int) -> Tensor:
     if (text, size) not in _STAMPS:
         font = ImageFont.load_default(size)
-        l, t, r, b = font.getbbox(text)
-        im = Image.new("L", (int(r - l) + 2, int(b - t) + 2))
-        ImageDraw.Draw(im).text((1 - l, 1 - t), text, fill=255, font=font)
-        _STAMPS[text, size] = torch.from_numpy(np.asarray(im, dtype=np.float32) / 255)
+        left, top, right, bottom = font.getbbox(text)
+        picture = Image.new("L", (int(right - left) + 2, int(bottom - top) + 2))
+        ImageDraw.Draw(picture).text((1 - left, 1 - top), text, fill=255, font=font)
+        _STAMPS[text, size] = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)
     return _STAMPS[text, size]
 
 
 def reframe(x: Tensor, side: int, g: torch.Generator) -> Tensor:
-    """Scale, aspect, rotation, shear, shift, mirror."""
+    """Scale, aspect, rotation, shear, shift, mirror; onto a square of `side`."""
     n = len(x)
-    u = lambda lo, hi: torch.rand(n, generator=g) * (hi - lo) + lo  # noqa: E731
+
+    def u(low: float, high: float) -> Tensor:
+        return torch.rand(n, generator=g) * (high - low) + low
+
     zoom = torch.exp(u(math.log(0.76), math.log(1.18)))
     aspect = torch.exp(u(-0.2, 0.2))
     angle = u(-12, 12) * math.pi / 180
@@ -117,33 +131,36 @@ def reframe(x: Tensor, side: int, g: torch.Generator) -> Tensor:
         ],
         1,
     )
-    grid = F.affine_grid(theta, [n, 1, side, side], align_corners=False)
+    grid = functional.affine_grid(theta, [n, 1, side, side], align_corners=False)
     # Outside the image: black, grey or the border repeated, all of which occur.
     if torch.rand((), generator=g) < 0.5:
-        return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return functional.grid_sample(
+            x, grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
     level = float(torch.rand((), generator=g)) * 0.5 if torch.rand((), generator=g) < 0.5 else 0.0
-    return F.grid_sample(x - level, grid, mode="bilinear", align_corners=False) + level
+    return functional.grid_sample(x - level, grid, mode="bilinear", align_corners=False) + level
 
 
 def smooth_field(n: int, side: int, cells: int, g: torch.Generator) -> Tensor:
     coarse = torch.randn(n, 1, cells, cells, generator=g)
-    return F.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=True)
+    return functional.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=True)
 
 
 def uneven_exposure(x: Tensor, g: torch.Generator, p: float = 0.5) -> Tensor:
+    """Multiply by a smooth field: heel effect, scatter, a turned patient."""
     n, side = len(x), x.shape[-1]
     field = smooth_field(n, side, 3, g) * uniform(n, 0.02, 0.2, g)
     return torch.where(chance(n, p, g), x * torch.exp(field), x)
 
 
 def smoothed(x: Tensor, cells: int) -> Tensor:
-    coarse = F.interpolate(x, size=(cells, cells), mode="area")
-    return F.interpolate(coarse, size=x.shape[-2:], mode="bilinear", align_corners=False)
+    coarse = functional.interpolate(x, size=(cells, cells), mode="area")
+    return functional.interpolate(coarse, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def local_equalise(x: Tensor, g: torch.Generator, p: float = 0.3) -> Tensor:
     """What a vendor's processing does to local contrast: divide by the local spread, in part."""
-    n, side = len(x), x.shape[-1]
+    n = len(x)
     cells = int(torch.randint(3, 9, (), generator=g))
     mean = smoothed(x, cells)
     spread = (smoothed((x - mean) ** 2, cells) + 1e-4).sqrt()
@@ -156,8 +173,15 @@ def clip_exposure(x: Tensor, g: torch.Generator, p: float = 0.3) -> Tensor:
     """Saturate blacks or whites, as a narrow window does; equalisation cannot undo that."""
     n = len(x)
     flat = x.flatten(1)
-    low = torch.stack([flat[i, ::37].quantile(float(q)) for i, q in enumerate(torch.rand(n, generator=g) * 0.2)])
-    high = torch.stack([flat[i, ::37].quantile(1 - float(q)) for i, q in enumerate(torch.rand(n, generator=g) * 0.2)])
+    low = torch.stack(
+        [flat[i, ::37].quantile(float(q)) for i, q in enumerate(torch.rand(n, generator=g) * 0.2)]
+    )
+    high = torch.stack(
+        [
+            flat[i, ::37].quantile(1 - float(q))
+            for i, q in enumerate(torch.rand(n, generator=g) * 0.2)
+        ]
+    )
     clipped = torch.maximum(torch.minimum(x, high.view(n, 1, 1, 1)), low.view(n, 1, 1, 1))
     return torch.where(chance(n, p, g), clipped, x)
 
@@ -166,21 +190,28 @@ def degrade(x: Tensor, g: torch.Generator) -> Tensor:
     """Resolution, blur or sharpening, noise, few grey levels."""
     n, side = len(x), x.shape[-1]
     low = int(torch.randint(int(side * 0.4), side, (), generator=g))
-    coarse = F.interpolate(x, size=(low, low), mode="bilinear", antialias=True, align_corners=False)
-    coarse = F.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=False)
+    coarse = functional.interpolate(
+        x, size=(low, low), mode="bilinear", antialias=True, align_corners=False
+    )
+    coarse = functional.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=False)
     x = torch.where(chance(n, 0.35, g), coarse, x)
     soft = x
     for _ in range(int(torch.randint(1, 4, (), generator=g))):
-        soft = F.avg_pool2d(soft, 3, 1, 1, count_include_pad=False)
+        soft = functional.avg_pool2d(soft, 3, 1, 1, count_include_pad=False)
     kind = torch.rand(n, 1, 1, 1, generator=g)
-    x = torch.where(kind < 0.25, soft, torch.where(kind > 0.75, x + uniform(n, 0.3, 1.5, g) * (x - soft), x))
-    noise = torch.randn(x.shape, generator=g) * uniform(n, 0.0, 0.12, g) * x.std((2, 3), keepdim=True)
+    x = torch.where(
+        kind < 0.25, soft, torch.where(kind > 0.75, x + uniform(n, 0.3, 1.5, g) * (x - soft), x)
+    )
+    noise = (
+        torch.randn(x.shape, generator=g) * uniform(n, 0.0, 0.12, g) * x.std((2, 3), keepdim=True)
+    )
     x = torch.where(chance(n, 0.4, g), x + noise, x)
     levels = uniform(n, 24, 96, g).round()
     return torch.where(chance(n, 0.1, g), (x * levels).round() / levels, x)
 
 
 def margins(x: Tensor, g: torch.Generator, p: float = 0.15) -> Tensor:
+    """Collimate: cover a strip of each side with one grey value, half the time black."""
     n, side = len(x), x.shape[-1]
     at = torch.arange(side)
     edge = (torch.rand(n, 4, generator=g) * 0.09 * side).long()
@@ -194,7 +225,7 @@ def margins(x: Tensor, g: torch.Generator, p: float = 0.15) -> Tensor:
 
 def equalise_batch(x: Tensor, parameters: Preprocessing, g: torch.Generator) -> Tensor:
     """The serving equalisation, with the central part's size and place varied a little."""
-    n, side = len(x), x.shape[-1]
+    side = x.shape[-1]
     share = parameters.central_fraction + 0.24 * (float(torch.rand((), generator=g)) - 0.5)
     margin = round(side * (1 - share) / 2)
     central = x[:, 0, margin : side - margin, margin : side - margin].flatten(1)
@@ -212,6 +243,7 @@ def equalise_batch(x: Tensor, parameters: Preprocessing, g: torch.Generator) -> 
 
 
 def tone(x: Tensor, g: torch.Generator, p: float = 0.5) -> Tensor:
+    """Bend and shift the equalised grey values: what another central part would have made of them."""
     n = len(x)
     unit = (x * UNIFORM_STD + 0.5).clamp(0, 1)
     bent = unit ** torch.exp(uniform(n, -0.4, 0.4, g))
@@ -220,6 +252,7 @@ def tone(x: Tensor, g: torch.Generator, p: float = 0.5) -> Tensor:
 
 
 def erase(x: Tensor, g: torch.Generator, p: float = 0.4) -> Tensor:
+    """Cover up to three rectangles (Zhong et al., AAAI 2020), so that no one place decides."""
     n, side = len(x), x.shape[-1]
     out = x.clone()
     for i in range(n):
@@ -227,14 +260,19 @@ def erase(x: Tensor, g: torch.Generator, p: float = 0.4) -> Tensor:
             continue
         for _ in range(int(torch.randint(1, 4, (), generator=g))):
             h, w = (int(torch.randint(side // 12, side // 4, (), generator=g)) for _ in range(2))
-            t, l = int(torch.randint(side - h, (), generator=g)), int(torch.randint(side - w, (), generator=g))
-            out[i, 0, t : t + h, l : l + w] = float(torch.randn((), generator=g)) * 0.7
+            top = int(torch.randint(side - h, (), generator=g))
+            left = int(torch.randint(side - w, (), generator=g))
+            out[i, 0, top : top + h, left : left + w] = float(torch.randn((), generator=g)) * 0.7
     return out
 
 
 def mixup(x: Tensor, targets: Tensor, g: torch.Generator, p: float = 0.5) -> Augmented:
+    """Blend pairs of images and of their targets (Zhang et al., ICLR 2018); the own part is larger."""
     n = len(x)
-    lam = torch.where(torch.rand(n, generator=g) < p, torch.rand(n, generator=g) * 0.5, torch.zeros(n))
+    mixed = torch.rand(n, generator=g) < p
+    share = torch.where(mixed, torch.rand(n, generator=g) * 0.5, torch.zeros(n))
     other = torch.randperm(n, generator=g)
-    w = lam.view(n, 1, 1, 1)
-    return Augmented((1 - w) * x + w * x[other], (1 - lam) * targets + lam * targets[other])
+    weight = share.view(n, 1, 1, 1)
+    return Augmented(
+        (1 - weight) * x + weight * x[other], (1 - share) * targets + share * targets[other]
+    )

@@ -1,13 +1,14 @@
-"""From the trained network to one ONNX file that answers everything the server asks.
+"""From trained networks to one ONNX file that answers everything the server asks.
 
 The graph is written node by node, in the few operators both engines know, with batch
 normalisation folded into the convolutions:
 
     pixels (n, 1, side, side)
-      → stem, blocks, top                         EfficientNet-lite0
-      → cam      (n, side/32, side/32)            weights · feature map, one extra 1x1 convolution
-      → logit    (n,) = mean(cam) + bias
-      → distance (n,)                             Mahalanobis distance of pooled features
+      → each network: stem, blocks, top           EfficientNet-lite0
+          → cam_k  (n, side/32, side/32)          weights · feature map, one extra 1x1 convolution
+      → cam      = mean of cam_k
+      → logit    (n,) = mean(cam) + bias          the identity that makes the explanation exact
+      → distance (n,)                             Mahalanobis distance of the first one's features
 """
 
 from __future__ import annotations
@@ -40,68 +41,68 @@ class _Graph:
 
     def constant(self, value: NDArray[Any]) -> str:
         name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(value, name))
+        self.constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
         return name
 
-    def apply(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+    def apply(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         name = output or f"t{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
         return name
 
-    def convolution(
-        self, source: str, convolution: Any, norm: Any, pads: Sequence[int] | None = None
-    ) -> str:
+    def convolution(self, source: str, convolution: Any, norm: Any, pads: Sequence[int]) -> str:
         """Append a convolution with its batch normalisation folded in."""
-        weight, bias = _folded(convolution, norm)
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        weight = convolution.weight * scale.reshape(-1, 1, 1, 1)
+        bias = norm.bias - norm.running_mean * scale
         return self.apply(
             "Conv",
             source,
-            self.constant(weight),
-            self.constant(bias),
+            self.constant(weight.detach().numpy()),
+            self.constant(bias.detach().numpy()),
             kernel_shape=list(convolution.kernel_size),
             strides=list(convolution.stride),
             group=convolution.groups,
-            pads=pads or _padding(convolution),
+            pads=list(pads),
         )
 
     def relu6(self, source: str) -> str:
-        zero, six = np.float32(0), np.float32(6)
-        return self.apply("Clip", source, self.constant(np.array(zero)), self.constant(np.array(six)))
+        return self.apply("Clip", source, "zero", "six")
+
+    def pooled(self, source: str) -> str:
+        return self.apply("ReduceMean", source, axes=[2, 3], keepdims=0)
 
 
-def onnx_model(network: RadiographNetwork, novelty: Novelty, side_px: int) -> onnx.ModelProto:
-    """Return the checked model; its weights are float32."""
+def onnx_model(
+    networks: Sequence[RadiographNetwork], novelty: Novelty, side_px: int
+) -> onnx.ModelProto:
+    """Return the checked model, its weights in float32."""
     graph = _Graph()
-    pooled: list[str] = []
-    x = graph.relu6(graph.convolution("pixels", network.stem[1], network.stem[2], pads=[0, 0, 1, 1]))
-    for index, block in enumerate(network.blocks):
-        x = _block(graph, x, block)
-        if index in DISTANCE_BLOCKS:
-            pooled.append(_pooled(graph, x))
-    x = graph.relu6(graph.convolution(x, network.top[0], network.top[1]))
+    for name, value in (("zero", 0), ("six", 6)):
+        graph.constants.append(numpy_helper.from_array(np.array(value, np.float32), name))
+    cams, features = zip(*(_network(graph, network) for network in networks), strict=True)
 
-    weight = network.weight.detach().numpy().reshape(1, -1, 1, 1)
-    cam = graph.apply("Conv", x, graph.constant(weight), kernel_shape=[1, 1])
-    graph.apply("ReduceMean", cam, axes=[1], keepdims=0, output="cam")
+    together = cams[0] if len(cams) == 1 else graph.apply("Concat", *cams, axis=1)
+    graph.apply("ReduceMean", together, axes=[1], keepdims=0, output="cam")
     mean = graph.apply("ReduceMean", "cam", axes=[1, 2], keepdims=0)
-    graph.apply("Add", mean, graph.constant(network.bias.detach().numpy().reshape(1)), output="logit")
+    bias = np.mean([float(network.bias) for network in networks], keepdims=True)
+    graph.apply("Add", mean, graph.constant(bias), output="logit")
 
-    features = graph.apply("Concat", *pooled, axis=1)
-    centred = graph.apply("Sub", features, graph.constant(novelty.mean))
+    centred = graph.apply("Sub", features[0], graph.constant(novelty.mean))
     whitened = graph.apply("MatMul", centred, graph.constant(novelty.whitening))
     graph.apply("ReduceL2", whitened, axes=[1], keepdims=0, output="distance")
 
     cells = side_px // 32
+    shapes: dict[str, list[str | int]] = {
+        "logit": ["n"],
+        "cam": ["n", cells, cells],
+        "distance": ["n"],
+    }
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
             "chest_xray_pneumonia",
-            [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 1, side_px, side_px])],
-            [
-                helper.make_tensor_value_info("logit", TensorProto.FLOAT, ["n"]),
-                helper.make_tensor_value_info("cam", TensorProto.FLOAT, ["n", cells, cells]),
-                helper.make_tensor_value_info("distance", TensorProto.FLOAT, ["n"]),
-            ],
+            [_tensor("pixels", ["n", 1, side_px, side_px])],
+            [_tensor(name, shape) for name, shape in shapes.items()],
             graph.constants,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -112,41 +113,45 @@ def onnx_model(network: RadiographNetwork, novelty: Novelty, side_px: int) -> on
     return model
 
 
+def _tensor(name: str, shape: Sequence[str | int]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def _network(graph: _Graph, network: RadiographNetwork) -> tuple[str, str]:
+    """Append one network; return its class activation map (n, 1, …) and its distance features."""
+    pooled = []
+    x = graph.relu6(graph.convolution("pixels", network.stem[1], network.stem[2], [0, 0, 1, 1]))
+    for index, block in enumerate(network.blocks):
+        x = _block(graph, x, block)
+        if index in DISTANCE_BLOCKS:
+            pooled.append(graph.pooled(x))
+    x = graph.relu6(graph.convolution(x, network.top[0], network.top[1], [0, 0, 0, 0]))
+    weight = graph.constant(network.weight.detach().numpy().reshape(1, -1, 1, 1))
+    cam = graph.apply("Conv", x, weight, kernel_shape=[1, 1])
+    return cam, graph.apply("Concat", *pooled, axis=1)
+
+
 def _block(graph: _Graph, source: str, block: Any) -> str:
-    """An inverted residual block: expand, depthwise, project, add.
+    """Append an inverted residual block: expand, depthwise, project, add.
 
     Sandler et al., "MobileNetV2", CVPR 2018; lite variants have no squeeze-and-excitation.
     """
     x = source
     if hasattr(block, "_expand_conv"):
-        x = graph.relu6(graph.convolution(x, block._expand_conv, block._bn0))
-    x = graph.relu6(graph.convolution(x, block._depthwise_conv, block._bn1))
-    x = graph.convolution(x, block._project_conv, block._bn2)
-    return graph.apply("Add", x, source) if network_adds(block) else x
+        x = graph.relu6(graph.convolution(x, block._expand_conv, block._bn0, [0, 0, 0, 0]))
+    depthwise = block._depthwise_conv
+    x = graph.relu6(graph.convolution(x, depthwise, block._bn1, _static_padding(depthwise)))
+    x = graph.convolution(x, block._project_conv, block._bn2, [0, 0, 0, 0])
+    arguments = block._block_args
+    same_channels = arguments.input_filters == arguments.output_filters
+    adds = same_channels and max(depthwise.stride) == 1
+    return graph.apply("Add", x, source) if adds else x
 
 
-def network_adds(block: Any) -> bool:
-    """Whether a block adds its input to its output: same shape on both sides."""
-    depthwise = block._depthwise_conv.stride
-    same_channels = block._block_args.input_filters == block._block_args.output_filters
-    return bool(same_channels and max(depthwise) == 1)
-
-
-def _pooled(graph: _Graph, source: str) -> str:
-    return graph.apply("ReduceMean", source, axes=[2, 3], keepdims=0)
-
-
-def _folded(convolution: nn.Conv2d, norm: Any) -> tuple[Array, Array]:
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    weight = convolution.weight * scale.reshape(-1, 1, 1, 1)
-    bias = norm.bias - norm.running_mean * scale
-    return weight.detach().numpy(), bias.detach().numpy()
-
-
-def _padding(convolution: Any) -> Sequence[int]:
-    """ONNX order top, left, bottom, right of the static 'same' padding."""
-    padding = getattr(convolution, "static_padding", None)
-    if isinstance(padding, nn.ZeroPad2d):
-        left, right, top, bottom = padding.padding
-        return [top, left, bottom, right]
-    return [0, 0, 0, 0]
+def _static_padding(convolution: Any) -> Sequence[int]:
+    """Return top, left, bottom, right of the 'same' padding that the package computed once."""
+    padding = convolution.static_padding
+    if not isinstance(padding, nn.ZeroPad2d):
+        return (0, 0, 0, 0)
+    left, right, top, bottom = padding.padding
+    return (top, left, bottom, right)

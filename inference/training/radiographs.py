@@ -78,11 +78,6 @@ def patient_of(name: str) -> str:
     return match.group()
 
 
-def number_of(patient: str) -> int:
-    """Return the number in a patient's name."""
-    return int(patient.lstrip("personNORMAL2-IM-") or patient[-4:])
-
-
 def split_by_patient(
     radiographs: Radiographs, validation_share: float
 ) -> tuple[Radiographs, Radiographs]:
@@ -92,10 +87,28 @@ def split_by_patient(
     numbers run in order of acquisition, so neighbours share exposure, framing and markers, and a
     random split would measure how well those are remembered.
     """
-    held_out: set[str] = set()
-    for series in ("person", "IM-", "NORMAL2-IM-"):
-        members = sorted({str(p) for p in radiographs.patients if PATIENT.match(p)["series"] == series})  # type: ignore[index]
-        members.sort(key=lambda patient: int(PATIENT.match(patient)["number"]))  # type: ignore[index]
-        held_out.update(members[: round(validation_share * len(members))])
-    validation = np.isin(radiographs.patients, sorted(held_out))
+    held_out: list[str] = []
+    numbered = sorted(
+        {(*_series_and_number(str(patient)), str(patient)) for patient in radiographs.patients}
+    )
+    for series in sorted({series for series, _, _ in numbered}):
+        members = [patient for of, _, patient in numbered if of == series]
+        held_out.extend(members[: round(validation_share * len(members))])
+    validation = np.isin(radiographs.patients, held_out)
     return radiographs.take(~validation), radiographs.take(validation)
+
+
+def halve_by_patient(radiographs: Radiographs) -> tuple[Radiographs, Radiographs]:
+    """Split in two by every other patient: one half to choose settings with, one to report."""
+    numbered = sorted(
+        {(*_series_and_number(str(patient)), str(patient)) for patient in radiographs.patients}
+    )
+    tuning = np.isin(radiographs.patients, [patient for _, _, patient in numbered[::2]])
+    return radiographs.take(tuning), radiographs.take(~tuning)
+
+
+def _series_and_number(patient: str) -> tuple[str, int]:
+    match = PATIENT.fullmatch(patient)
+    if match is None:
+        raise ValueError("not a patient of this data set")
+    return match["series"], int(match["number"])
