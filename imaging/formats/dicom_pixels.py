@@ -32,6 +32,15 @@ _GRAYSCALE = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _COLOUR = frozenset(
     {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "YBR_PARTIAL_422"}
 )
+_JPEG_FAMILY = (
+    "1.2.840.10008.1.2.4.5",
+    "1.2.840.10008.1.2.4.7",
+    "1.2.840.10008.1.2.4.8",
+    "1.2.840.10008.1.2.4.9",
+)
+_END_OF_IMAGE = b"\xff\xd9"
+"""JPEG, JPEG-LS and JPEG 2000 end alike; decoders make do without, and then invent the rest of the image."""
+_TAIL_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +117,16 @@ def check_pixels(file: DicomFile, form: PixelForm, limits: Limits, frames: int) 
         if present < needed:
             raise TruncatedImage(f"{present} of {needed} bytes of pixel data are there")
     else:
-        _check_fragments(file.stream, pixels, form.frames)
+        last = _check_fragments(file.stream, pixels, form.frames)
+        if file.transfer_syntax.startswith(_JPEG_FAMILY) and _END_OF_IMAGE not in last:
+            raise TruncatedImage("the last fragment of the pixel data ends before its image does")
 
 
-def _check_fragments(stream: BinaryIO, pixels: PixelElement, frames: int) -> None:
-    """Walks the fragments of encapsulated pixel data (PS3.5 A.4) by their lengths."""
+def _check_fragments(stream: BinaryIO, pixels: PixelElement, frames: int) -> bytes:
+    """Walks the fragments of encapsulated pixel data (PS3.5 A.4) by their lengths; answers the end of the last one."""
     end = pixels.offset + pixels.available
     position, items = pixels.offset, 0
+    last_end = last_length = 0
     while position + 8 <= end:
         stream.seek(position)
         group, element, length = struct.unpack("<HHL", stream.read(8))
@@ -127,8 +139,12 @@ def _check_fragments(stream: BinaryIO, pixels: PixelElement, frames: int) -> Non
             raise TruncatedImage("the file ends within a fragment of the pixel data")
         position += length
         items += 1
+        last_end, last_length = position, length
     if items - 1 < frames:
         raise TruncatedImage(f"{max(0, items - 1)} fragments for {frames} frame(s)")
+    tail = min(last_length, _TAIL_BYTES)
+    stream.seek(last_end - tail)
+    return stream.read(tail)
 
 
 def decode(
