@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -20,7 +21,9 @@ from healthvision.authentication import ReportLinks, TokenAuthentication
 from healthvision.keys import deployment_key, derived
 from healthvision.report_page import report_route
 from healthvision.settings import Settings
-from healthvision.uploads import archive_of
+from healthvision.uploads import admission, archive_of, subject_named_in_files
+from imaging.dicomweb.handlers import DicomWeb
+from imaging.dicomweb.routes import dicomweb_app
 from store.errors import StoreError
 from store.sqlite import SqliteStore
 
@@ -81,12 +84,12 @@ def build_app(settings: Settings) -> App:
     )
     authenticate = TokenAuthentication(settings.token, settings.worker_token)
     links = ReportLinks(derived(key, "report links"))
-    uploads = archive_of(api, settings.upload_limit_bytes)
+    archive = archive_of(api, settings.upload_limit_bytes)
 
     def fhir_url_for(request: Request) -> str:
         return fhir_url or f"{str(request.base_url).rstrip('/')}/fhir"
 
-    rest = rest_app(Face(api, authenticate, uploads, fhir_url_for))
+    rest = rest_app(Face(api, authenticate, archive, fhir_url_for))
 
     async def ready(_request: Request) -> Response:
         return await _ready(api)
@@ -100,7 +103,14 @@ def build_app(settings: Settings) -> App:
         ],
         default=rest,
     )
-    return App(api, {"fhir": fhir_app(api, authenticate)}, pages)
+    dicom_web = DicomWeb(
+        archive,
+        admission(authenticate),
+        partial(subject_named_in_files, api),
+        base_url=f"{settings.base_url}/dicom-web" if settings.base_url else "",
+    )
+    rooms = {"fhir": fhir_app(api, authenticate), "dicom-web": dicomweb_app(dicom_web)}
+    return App(api, rooms, pages)
 
 
 async def _start_page(_request: Request) -> Response:

@@ -95,6 +95,9 @@ def worker(
     engine: Annotated[
         settings_module.EngineChoice | None, typer.Option(help="Engine that runs the models.")
     ] = None,
+    supervised: Annotated[
+        bool, typer.Option("--supervised", hidden=True, help="End when standard input ends.")
+    ] = False,
 ) -> None:
     """Run an inference worker in the foreground: claim Tasks, analyse, report.
 
@@ -102,7 +105,7 @@ def worker(
     """
     from healthvision.work import work
 
-    raise typer.Exit(work(_settings(engine=engine), url))
+    raise typer.Exit(work(_settings(engine=engine), url, supervised=supervised))
 
 
 @app.command(hidden=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import orjson
 from starlette.requests import Request
@@ -14,6 +14,7 @@ from fhir_api.access import Caller
 from fhir_api.api import Api
 from fhir_api.errors import FhirError
 from fhir_api.http import Request as FhirRequest
+from fhir_api.http import Response as FhirResponse
 from fhir_api.routes import handle
 from healthvision.authentication import OPERATOR, ReportLinks
 
@@ -44,27 +45,36 @@ def report_route(
             )
         except FhirError as error:
             return PlainTextResponse(error.text, error.status, headers=dict(error.headers))
-        answer = await handle(
-            api,
-            FhirRequest(
-                method="GET",
-                path=("DiagnosticReport", report_id),
-                query="",
-                headers={"accept": "application/fhir+json"},
-                body=b"",
-                caller=caller,
-                base_url=base_url(request),
-            ),
-        )
+        read = partial(_read, api, caller, base_url(request))
+        answer = await read(("DiagnosticReport", report_id), "application/fhir+json")
         if answer.status != 200:
             return PlainTextResponse("There is no such report for you.", answer.status)
         forms = orjson.loads(answer.body).get("presentedForm", [])
-        html = next(
-            (form["data"] for form in forms if form.get("contentType", "").startswith("text/html")),
-            None,
+        url = next(
+            (form["url"] for form in forms if form.get("contentType", "").startswith("text/html")),
+            "",
         )
-        if html is None:
+        type, _, binary_id = url.partition("/")
+        html = await read((type, binary_id), "text/html") if type == "Binary" else None
+        if html is None or html.status != 200:
             return PlainTextResponse("This report has no HTML form.", 404)
-        return HTMLResponse(base64.b64decode(html), headers=SAFE_PAGE)
+        return HTMLResponse(html.body, headers=SAFE_PAGE)
 
     return Route("/reports/{id}", page, methods=["GET"])
+
+
+async def _read(
+    api: Api, caller: Caller, base_url: str, path: tuple[str, ...], accept: str
+) -> FhirResponse:
+    return await handle(
+        api,
+        FhirRequest(
+            method="GET",
+            path=path,
+            query="",
+            headers={"accept": accept},
+            body=b"",
+            caller=caller,
+            base_url=base_url,
+        ),
+    )

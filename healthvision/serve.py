@@ -50,7 +50,7 @@ def start(
             [listener.fileno()],
         )
     if with_worker:
-        supervisor.add("worker", ["worker", "--url", f"{local_url(running)}/fhir"])
+        supervisor.add("worker", ["worker", "--supervised", "--url", f"{local_url(running)}/fhir"])
     supervisor.start()
     # The children hold the socket; the listener stays open here so that one that starts again gets it too.
     supervisor.keep_open(listener)

@@ -1,0 +1,53 @@
+"""``healthvision worker``: one inference worker until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from importlib.metadata import version
+
+import structlog
+
+from healthvision import logs
+from healthvision.settings import EngineChoice, Settings
+from healthvision.supervisor import end_with_parent
+from inference.engines import EngineName
+from inference.engines.errors import EngineError
+from inference.errors import NotAllowed
+from inference.models.errors import ModelError
+from inference.models.registry import InstalledModel, installed_models
+from inference.worker import WorkerOptions, run_worker
+from inference.workflow.reading import OutOfScope
+
+log = structlog.get_logger(__name__)
+
+
+def work(settings: Settings, url: str | None, *, supervised: bool) -> int:
+    """Works until a signal. Answers 0 then, 1 where the worker cannot work at all."""
+    if supervised:
+        end_with_parent()
+    logs.configure(settings.log_level, process="worker")
+    engine = None if settings.engine is EngineChoice.AUTO else EngineName(settings.engine)
+    options = WorkerOptions(
+        base_url=url or f"{settings.public_url}/fhir",
+        token=settings.worker_token,
+        software=f"HealthVision {version('healthvision')}",
+        engine=engine,
+        out_of_scope=OutOfScope(settings.out_of_scope),
+        lease_s=int(settings.lease_s),
+    )
+    try:
+        (model,) = installed_models()
+        asyncio.run(_run(options, model))
+    except (NotAllowed, ModelError, EngineError) as error:
+        log.error("worker_cannot_work", reason=str(error))
+        return 1
+    return 0
+
+
+async def _run(options: WorkerOptions, model: InstalledModel) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run_worker(options, model, stop)
