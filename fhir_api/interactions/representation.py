@@ -39,9 +39,12 @@ async def page_content_of(api: Api, version: Version) -> bytes:
     try:
         return await content_of(api, version)
     except FhirError:
-        members = members_of(version.content)
-        del members["data"]
-        return joined(members)
+        return without_data(version)
+
+
+def without_data(version: Version) -> bytes:
+    """A Binary's JSON with all but its data."""
+    return joined({k: v for k, v in members_of(version.content).items() if k != "data"})
 
 
 async def progress_of(api: Api, version: Version) -> bytes:

@@ -10,20 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import orjson
-
 from fhir_api.access import Caller, Forbidden, Interaction, decide
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import Category, FhirError
 from fhir_api.search.criterion import invalid, not_supported
-from fhir_api.search.extractor import Extractor, compile_extractor
 from fhir_api.search.parameters import parameters_of
-from store.entries import Entry, ReferenceEntry
+from fhir_api.search.references import Key, references_of
 from store.interface import Store, Version
 from store.query import AnyOf, Query, ReferenceIs
-
-Key = tuple[str, str]
-"""Type and id."""
 
 TERMS = 100
 """How many references one query asks for: a store finds so many by its index."""
@@ -139,22 +133,13 @@ def _targets(
     """The local resources that the matches refer to, in the order in which they do."""
     wanted: dict[Key, None] = {}
     for include in includes:
-        if include.reverse:
-            continue
-        extract = _extractor(include.source, include.codes)
-        for match in matches:
-            entries: list[Entry] = []
-            extract(orjson.loads(match.content), entries.append, base_url)
-            for entry in entries:
-                if (
-                    isinstance(entry, ReferenceEntry)
-                    and entry.target_type is not None
-                    and entry.target_id is not None
-                    and include.target in (None, entry.target_type)
-                ):
-                    wanted[entry.target_type, entry.target_id] = None
-    types = {type for type, _ in wanted}
-    readable = {type for type in types if type in RESOURCE_TYPES and _may_read(caller, type)}
+        if not include.reverse:
+            references = references_of(include.source, include.codes)
+            for match in matches:
+                for type, id in references(match.content, base_url):
+                    if include.target in (None, type):
+                        wanted[type, id] = None
+    readable = {type for type in {type for type, _ in wanted} if _may_read(caller, type)}
     return [key for key in wanted if key[0] in readable and key not in seen]
 
 
@@ -169,8 +154,3 @@ def _may_read(caller: Caller, type: str) -> bool:
 @cache
 def _references(type: str) -> tuple[str, ...]:
     return tuple(p.code for p in parameters_of(type).values() if p.type == "reference")
-
-
-@cache
-def _extractor(type: str, codes: tuple[str, ...]) -> Extractor:
-    return compile_extractor(type, frozenset(codes))

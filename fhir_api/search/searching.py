@@ -12,6 +12,7 @@ from fhir_api.access import Interaction, decide
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response, json_response, preference
+from fhir_api.interactions.representation import page_content_of, without_data
 from fhir_api.search.bundle import Entry, search_url, searchset
 from fhir_api.search.criteria import ANSWER_FORMAT, Criteria, read_criteria
 from fhir_api.search.grammar import Pairs
@@ -127,10 +128,15 @@ async def _entries(api: Api, versions: Sequence[Version], subset: Subset, mode: 
         if version.type == "Task" and may_have_progress(version.content)
     ]
     queue = await api.store.queue_entries("Task", claimed) if claimed else {}
+    room = api.options.max_body_bytes
     entries = []
     for version in versions:
         content = version.content
-        if version.type == "Task" and version.id in queue:
+        if version.type == "Binary":
+            # A page is held in memory: once it is full, what follows comes without its data.
+            content = await page_content_of(api, version) if room > 0 else without_data(version)
+            room -= len(content)
+        elif version.type == "Task" and version.id in queue:
             content = merge(content, queue[version.id].progress)
         entries.append(Entry(version.type, version.id, subset.of(version.type, content), mode))
     return entries

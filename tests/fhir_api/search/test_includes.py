@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import json
 
+import orjson
 import pytest
 
+from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.search.extract import entries_of
+from fhir_api.search.parameters import parameters_of
+from fhir_api.search.references import references_of
+from store.entries import ReferenceEntry
+from tests.fhir_api.search.random_resources import Maker
 from tests.fhir_api.search.server import Server, ids
 from tests.fhir_api.search.test_searchset import WORKER, observation, patient
 
@@ -111,3 +118,27 @@ async def test_includes_show_what_the_caller_may_read_only(archive: Server):
         "GET", "ImagingStudy?_id=s1&_include=ImagingStudy:subject", caller=WORKER
     )
     assert ids(json.loads(response.body), "include") == ["p"]
+
+
+def test_the_references_of_a_part_are_those_of_the_whole():
+    """``_include`` decodes only the members that its parameters start at."""
+    base = "http://example.org/fhir"
+    maker = Maker(3)
+    for type in ("Patient", "Observation", "RiskAssessment"):
+        codes = tuple(p.code for p in parameters_of(type).values() if p.type == "reference")
+        for number in range(50):
+            resource = maker.resource(type, f"r{number}")
+            whole = [
+                (entry.target_type, entry.target_id)
+                for entry in entries_of(type, resource, base)
+                if isinstance(entry, ReferenceEntry) and entry.target_id
+            ]
+            part = references_of(type, codes)(orjson.dumps(resource), base)
+            assert sorted(set(part)) == sorted(set(whole))
+
+
+def test_the_references_of_every_type_can_be_read():
+    for type in RESOURCE_TYPES:
+        codes = tuple(p.code for p in parameters_of(type).values() if p.type == "reference")
+        content = b'{"resourceType":"%b","decimal":1e400}' % type.encode()
+        assert list(references_of(type, codes)(content, "http://example.org")) == []
