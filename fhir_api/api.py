@@ -26,7 +26,7 @@ class ApiOptions:
     """Of a JSON body, after decompression. A raw Binary has its own limit."""
     max_binary_bytes: int = 8 * 1024**3
     max_depth: int = 64
-    """How deep JSON may be nested."""
+    """How deep JSON may be nested: at most 250, which is what the JSON writer can do."""
     max_url_bytes: int = 16 * 1024
     max_bundle_entries: int = 10_000
     page_size: int = 20

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from fhir_api.access import Caller
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import Request, Response, error_response
+from fhir_api.http import Disconnected, Request, Response, error_response
 from fhir_api.interactions.binary import is_raw
 from fhir_api.routes import handle
 from fhir_api.store_errors import translated
@@ -45,10 +45,6 @@ _run = os.urandom(5).hex()
 _numbers = count(1)
 
 
-class _Disconnected(Exception):
-    """The client went away before its request was whole."""
-
-
 def fhir_app(api: Api, authenticate: Authenticate) -> Application:
     """The application to mount at ``/fhir``.
 
@@ -67,7 +63,7 @@ def fhir_app(api: Api, authenticate: Authenticate) -> Application:
         try:
             request = await _request(api, authenticate, scope, headers, request_id, receive)
             response = await handle(api, request)
-        except _Disconnected:
+        except Disconnected:
             return
         except FhirError as error:
             response = error_response(error)
@@ -163,7 +159,7 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Disconnected
+            raise Disconnected
         chunk = message.get("body", b"")
         if chunk:
             yield chunk
@@ -184,7 +180,7 @@ async def _body(api: Api, headers: Mapping[str, str], receive: Receive) -> bytes
                 raise _too_long(limit)
             return body
         if message["type"] == "http.disconnect":
-            raise _Disconnected
+            raise Disconnected
         parts, size = [message.get("body", b"")], len(message.get("body", b""))
     else:
         parts, size = [], 0

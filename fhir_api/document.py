@@ -39,13 +39,16 @@ def parse(body: bytes, max_depth: int) -> Tree:
     """
     try:
         tree = orjson.loads(body)
-        again = orjson.dumps(tree)
     except orjson.JSONDecodeError as exc:
-        tree, again = _parse_slowly(body, exc), body
+        tree = _parse_slowly(body, exc)
     if type(tree) is not dict:
         raise FhirError(Category.STRUCTURE, "The body is not a JSON object.")
     if body.count(b"{") + body.count(b"[") > max_depth and depth(tree) > max_depth:
         raise FhirError(Category.STRUCTURE, f"The body is nested deeper than {max_depth} levels.")
+    try:
+        again = orjson.dumps(tree)
+    except TypeError as exc:
+        raise FhirError(Category.STRUCTURE, "The body holds text that is no Unicode.") from exc
     if again != body and _string_quotes(again) != _string_quotes(body):
         # A parser keeps the last of two members with one name: the strings that are missing give it away.
         raise FhirError(Category.STRUCTURE, "An object of the body has a member twice.")
@@ -63,20 +66,18 @@ def _string_quotes(body: bytes) -> int:
 def _parse_slowly(body: bytes, refused: orjson.JSONDecodeError) -> Any:  # noqa: ANN401
     """What only the fast parser refuses: numbers beyond a double (1e400), which are legal JSON."""
     try:
-        tree = json.loads(
+        return json.loads(
             body.decode("utf-8"),
             object_pairs_hook=_object_of_pairs,
             parse_constant=_refuse_constant,
             parse_float=_finite,
             parse_int=_finite_integer,
         )
-        orjson.dumps(tree)  # lone surrogates are no Unicode text
     except RecursionError as exc:
         raise FhirError(Category.STRUCTURE, "The body is nested too deep.") from exc
-    except (ValueError, TypeError) as exc:
+    except ValueError as exc:
         text = f"The body is not JSON in UTF-8: {refused.msg}."
         raise FhirError(Category.STRUCTURE, text) from exc
-    return tree
 
 
 def _object_of_pairs(pairs: list[tuple[str, Any]]) -> Tree:

@@ -38,6 +38,10 @@ class Request:
     """A raw upload (Binary) that has not been read into ``body``."""
 
 
+class Disconnected(Exception):
+    """The client went away before its request was whole: there is nobody to answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """An answer. ``stream`` replaces ``body`` for a long one, with ``length`` bytes."""

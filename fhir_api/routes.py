@@ -16,7 +16,7 @@ from fhir_api.api import Api
 from fhir_api.capability import metadata
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import Request, Response, error_response
+from fhir_api.http import Disconnected, Request, Response, error_response
 from fhir_api.interactions.binary import is_raw
 from fhir_api.interactions.bundle import process_bundle
 from fhir_api.interactions.create import create
@@ -38,13 +38,19 @@ Methods = Mapping[str, Route]
 
 
 async def handle(api: Api, request: Request) -> Response:
-    """The answer to a request, whatever it is."""
+    """The answer to a request, whatever it is.
+
+    Raises:
+        Disconnected: the client left while its payload was read.
+    """
     try:
         return presented(request, await _dispatch(api, request))
     except FhirError as error:
         return presented(request, error_response(error))
     except StoreError as error:
         return presented(request, error_response(translated(error)))
+    except Disconnected:
+        raise
     except Exception as error:  # noqa: BLE001 - the boundary: nothing of it may reach the client
         return presented(request, error_response(_unexpected(request, error)))
 

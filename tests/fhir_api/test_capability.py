@@ -1,0 +1,45 @@
+"""https://hl7.org/fhir/R4/capabilitystatement.html"""
+
+from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.operations.registry import operations
+from tests.fhir_api.client import BASE, Client
+
+
+async def test_metadata_is_a_valid_capability_statement(client: Client) -> None:
+    statement = (await client.get("metadata")).json
+    issues = client.api.validator.validate(statement, "CapabilityStatement")
+    assert [issue for issue in issues if issue.is_error] == []
+    assert statement["fhirVersion"] == "4.0.1"
+    assert statement["implementation"]["url"] == BASE
+    assert statement["software"]["version"]
+
+
+async def test_metadata_lists_every_type_and_operation_that_is_served(client: Client) -> None:
+    (rest,) = (await client.get("metadata")).json["rest"]
+    rows = {row["type"]: row for row in rest["resource"]}
+    assert set(rows) == RESOURCE_TYPES
+    listed = {
+        (type, operation["name"])
+        for type, row in rows.items()
+        for operation in row.get("operation", [])
+    }
+    assert listed == set(operations())
+
+
+async def test_a_listed_search_parameter_can_be_used(client: Client) -> None:
+    values = {"number": "1", "date": "2020", "quantity": "1", "reference": "Patient/1"}
+    statement = (await client.get("metadata")).json
+    for row in statement["rest"][0]["resource"]:
+        if row["type"] not in {"Patient", "Observation", "Task", "ImagingStudy"}:
+            continue
+        for parameter in row["searchParam"]:
+            url = f"{row['type']}?{parameter['name']}={values.get(parameter['type'], 'x')}"
+            reply = await client.get(url, prefer="handling=strict")
+            assert reply.status == 200, (url, reply.body)
+
+
+async def test_metadata_is_cached_by_its_etag(client: Client) -> None:
+    first = await client.get("metadata")
+    again = await client.get("metadata", if_none_match=first.etag)
+    assert (again.status, again.body) == (304, b"")
+    assert (await client.get("metadata?_format=json")).status == 200
