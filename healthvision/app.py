@@ -109,7 +109,10 @@ def build_app(settings: Settings) -> App:
         partial(subject_named_in_files, api),
         base_url=f"{settings.base_url}/dicom-web" if settings.base_url else "",
     )
-    rooms = {"fhir": fhir_app(api, authenticate), "dicom-web": dicomweb_app(dicom_web)}
+    rooms: dict[str, Application] = {
+        "fhir": fhir_app(api, authenticate),
+        "dicom-web": dicomweb_app(dicom_web),
+    }
     return App(api, rooms, pages)
 
 

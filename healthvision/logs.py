@@ -9,12 +9,13 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from structlog.typing import Processor
 
 
 def configure(level: str, *, process: str) -> None:
     """Sets up structlog and the standard library's loggers alike. ``process`` names who writes the lines."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    shared = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from importlib.metadata import version
 
-import structlog
+import typer
 
 from healthvision import logs
 from healthvision.settings import EngineChoice, Settings
@@ -18,8 +18,6 @@ from inference.models.errors import ModelError
 from inference.models.registry import InstalledModel, installed_models
 from inference.worker import WorkerOptions, run_worker
 from inference.workflow.reading import OutOfScope
-
-log = structlog.get_logger(__name__)
 
 
 def work(settings: Settings, url: str | None, *, supervised: bool) -> int:
@@ -40,7 +38,7 @@ def work(settings: Settings, url: str | None, *, supervised: bool) -> int:
         (model,) = installed_models()
         asyncio.run(_run(options, model))
     except (NotAllowed, ModelError, EngineError) as error:
-        log.error("worker_cannot_work", reason=str(error))
+        typer.echo(f"The worker cannot work: {error}", err=True)
         return 1
     return 0
 
