@@ -22,8 +22,8 @@ from rich.table import Table
 
 from terminology.analyses import ANALYSIS_SYSTEM, CHEST_XRAY_PNEUMONIA
 from tests.crash.ledger import Ledger
-from tests.crash.radiographs import small_radiographs
 from tests.deployment import Deployment, kill_one
+from tests.radiographs import small_radiographs
 
 TASKS = int(os.environ.get("HEALTHVISION_CRASH_TASKS", "200"))
 KILLS = int(os.environ.get("HEALTHVISION_CRASH_KILLS", "12"))

@@ -1,0 +1,50 @@
+"""``python -m benchmarks [NAME …]``: runs the benchmarks and prints their tables as Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import fhir_operations, tasks, upload_memory
+from benchmarks.machine import described
+
+QUESTIONS = {
+    "fhir-operations": (fhir_operations.run, "FHIR operations under fhirload.py, and peak memory"),
+    "tasks": (tasks.run, "Task to report, STAT behind a queue, backlog: against the bare model"),
+    "upload-memory": (upload_memory.run, "Memory of the API process under a large upload"),
+}
+
+
+def main() -> int:
+    """Runs what was named, or everything."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="; ".join(f"{n}: {t}" for n, (_, t) in QUESTIONS.items()),
+    )
+    parser.add_argument(
+        "--fhirload",
+        type=Path,
+        default=Path("../shared/tools/fhirload.py"),
+        help="the load program",
+    )
+    parser.add_argument("--seconds", type=float, default=10, help="of each FHIR operation")
+    parser.add_argument("--backlog", type=int, default=500, help="Tasks of the backlog")
+    parser.add_argument("--upload-mib", type=int, default=2048, help="size of the upload")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(QUESTIONS)
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    print(described())
+    for name in options.names or QUESTIONS:
+        run, title = QUESTIONS[name]
+        print(f"\n## {title}\n", flush=True)
+        run(options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
