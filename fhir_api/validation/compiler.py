@@ -42,8 +42,9 @@ class Shapes:
         if known is not None:
             return known
         definition = TYPES[type_]
-        shape = started[type_] = Shape(type_, is_resource=definition.kind == "resource")
-        if shape.is_resource:
+        is_resource = definition.kind == "resource"
+        shape = started[type_] = Shape(type_, id_suffices=is_resource or type_ == "Element")
+        if is_resource:
             shape.members["resourceType"] = resource_type_member
         for found in properties_of(type_).values():
             shape.members.update(self._members(found, started))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_api.validation.primitives import PrimitiveCheck, wrong_json_type
-from fhir_api.validation.shapes import NULL, Json, MemberCheck, Rule, Shape
+from fhir_api.validation.shapes import NULL, ONLY_ID, Json, MemberCheck, Rule, Shape
 from fhir_api.validation.visit import Path, Problem, Visit
 
 AN_ARRAY = "an array, because this element may repeat"
@@ -64,8 +64,10 @@ def local_uri(check: MemberCheck) -> MemberCheck:
 def single_extras(name: str, element: Shape) -> MemberCheck:
     """``_name`` beside a primitive: its id and extensions."""
 
-    def check(value: Any, _owner: Json, path: Path, visit: Visit) -> None:  # noqa: ANN401
+    def check(value: Any, owner: Json, path: Path, visit: Visit) -> None:  # noqa: ANN401
         element.check(value, (path, name, None), visit)
+        if name not in owner and _is_only_id(value):
+            visit.add((path, name, None), ONLY_ID)
 
     return check
 
@@ -84,6 +86,9 @@ def repeated_extras(name: str, element: Shape) -> MemberCheck:
         for index, item in enumerate(value):
             if item is not None:
                 element.check(item, (path, name, index), visit)
+                has_value = type(values) is list and values[index : index + 1] not in ([], [None])
+                if not has_value and _is_only_id(item):
+                    visit.add((path, name, index), ONLY_ID)
 
     return check
 
@@ -114,6 +119,10 @@ def repeated_object(name: str, shape: Shape, rules: Sequence[Rule]) -> MemberChe
                     rule(item, place, visit)
 
     return check
+
+
+def _is_only_id(value: object) -> bool:
+    return type(value) is dict and value.keys() == {"id"}
 
 
 def _is_filled_array(value: object, path: Path, visit: Visit) -> bool:

@@ -27,11 +27,12 @@ TWO_CHOICES = Problem("structure", "Only one of the types of this element may be
 class Shape:
     """The check of one type: a resource, a data type or a backbone element."""
 
-    __slots__ = ("choices", "is_resource", "members", "name", "required", "rules")
+    __slots__ = ("choices", "id_suffices", "members", "name", "required", "rules")
 
-    def __init__(self, name: str, *, is_resource: bool) -> None:
+    def __init__(self, name: str, *, id_suffices: bool) -> None:
         self.name = name
-        self.is_resource = is_resource
+        self.id_suffices = id_suffices
+        """Whether a lone id is enough: of a resource, and beside a primitive that has a value."""
         self.members: dict[str, MemberCheck] = {}
         self.required: list[tuple[str, frozenset[str], Problem]] = []
         """Element name, the members of which one must be there, and the problem where none is."""
@@ -65,7 +66,7 @@ class Shape:
                 visit.add((path, element, None), problem)
         if self.choices:
             self._check_choices(value, path, visit)
-        if len(value) == 1 and "id" in value and not self.is_resource:
+        if len(value) == 1 and "id" in value and not self.id_suffices:
             visit.add(path, ONLY_ID)
         for rule in self.rules:
             rule(value, path, visit)

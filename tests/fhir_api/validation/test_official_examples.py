@@ -14,7 +14,9 @@ from fhir_api.validation import Validator
 from tests.fhir_api.validation.official_examples import DEFECTIVE, official_package, valid_examples
 
 WITHOUT_EXAMPLE = {
-    "DeviceUseStatement",  # its only one is defective
+    "DeviceMetric",  # the only one of these three is defective
+    "DeviceUseStatement",
+    "EventDefinition",
     "Parameters",
     "SubstanceNucleicAcid",
     "SubstancePolymer",
