@@ -40,6 +40,7 @@ WORKER_WRITES = frozenset(
         "Media",
         "Observation",
         "OperationOutcome",
+        "Organization",
         "Provenance",
         "Task",
     }

@@ -60,7 +60,7 @@ class Issue:
 
 class Refused(InferenceError):
     def __init__(self, status: int, issues: tuple[Issue, ...] = ()) -> None:
-        where = ", ".join(f"{issue.code} at {'; '.join(issue.expression)}" for issue in issues)
+        where = ", ".join(" at ".join((issue.code, *issue.expression)) for issue in issues)
         super().__init__(f"the server answered {status}" + (f" ({where})" if where else ""))
         self.status, self.issues = status, issues
 
