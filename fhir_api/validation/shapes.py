@@ -50,7 +50,6 @@ class Shape:
             return
         if not value:
             visit.add(path, EMPTY_OBJECT)
-            return
         visit.depth += 1
         members = self.members
         for name, item in value.items():
