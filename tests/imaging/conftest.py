@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -69,3 +69,8 @@ async def web(server: DicomWeb) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=dicomweb_app(server))
     async with httpx.AsyncClient(transport=transport, base_url="http://test/dicom-web") as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def sample_file() -> Callable[[str], Path]:
+    return sample
