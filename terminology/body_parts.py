@@ -216,9 +216,6 @@ _ALIASES = {
     "OESOPHAGUS": "Esophagus",
 }
 
-SAME_REGION = {"51185008": "816094009", "113345001": "818981001", "12921003": "816092008"}
-"""Codes of the same regions in older editions of the context groups (chest, abdomen, pelvis)."""
-
 
 def _key(text: str) -> str:
     return "".join(char for char in text.casefold() if char.isalnum())
@@ -240,8 +237,3 @@ _TABLE = _table()
 def body_part_coding(text: str) -> Coding | None:
     """The SNOMED CT code of a body part as DICOM names it (``CHEST``, ``Lumbar spine``); None where it has none here."""
     return _TABLE.get(_key(text))
-
-
-def same_region(code: str) -> str:
-    """The current code of a region that may be given by an older edition's."""
-    return SAME_REGION.get(code, code)

@@ -9,8 +9,8 @@ from __future__ import annotations
 DICOM_ONTOLOGY = "http://dicom.nema.org/resources/ontology/DCM"
 
 _DISPLAY = {
-    "AU": "Audio",
-    "BI": "Biomagnetic imaging",
+    "AU": "Basic Voice Audio",
+    "BI": "Biomagnetic Imaging",
     "BMD": "Bone Mineral Densitometry",
     "CR": "Computed Radiography",
     "CT": "Computed Tomography",
@@ -39,7 +39,6 @@ _DISPLAY = {
     "RTIMAGE": "Radiotherapy Image",
     "RTPLAN": "Radiotherapy Plan",
     "RTSTRUCT": "Radiotherapy Structure Set",
-    "SC": "Secondary Capture",
     "SEG": "Segmentation",
     "SM": "Slide Microscopy",
     "SR": "Structured Report Document",
