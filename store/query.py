@@ -42,7 +42,7 @@ class UriMatch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenIs:
-    """``system`` None: any system; "": entries without one. ``code`` None: any code of that system."""
+    """``system`` None: any system; "": entries without one. ``code`` None: any code (of that system)."""
 
     param: str
     system: str | None
@@ -73,7 +73,7 @@ class StringIs:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceIs:
-    """By target (``target_type`` None: any type), by ``url``, or by ``identifier`` (``system|value``)."""
+    """By target (``target_type`` None: any type), by ``url``, or by ``identifier`` (``system|value``): one of the three."""
 
     param: str
     target_type: str | None = None
@@ -99,8 +99,12 @@ class DateIs:
 
 @dataclass(frozen=True, slots=True)
 class NumberIs:
-    """``low``/``high``: for eq and ne the implied range of the value's precision, for ap the range that the entry
-    overlaps, [low, high); ``value`` for the others.
+    """Compares an entry, the closed range [entry.low, entry.high], mostly of one number, with a value.
+
+    ``low``/``high``: for eq and ne the implied range of the value's precision, for ap the range that the entry
+    overlaps, [low, high). eq: the entry lies within it. ne: it does not.
+    ``value`` for the others. gt/ge: the entry's high is above it / or equal. lt/le: its low is below / or equal.
+    sa/eb: all of the entry is above / below.
     """
 
     param: str
@@ -125,6 +129,10 @@ class QuantityIs:
 
 @dataclass(frozen=True, slots=True)
 class UriIs:
+    """EXACT: the same text. BELOW: the entry is ``uri`` or begins with ``uri/``. ABOVE: ``uri`` is the entry or begins
+    with the entry and a slash. A slash at the end of either makes no difference to BELOW and ABOVE.
+    """
+
     param: str
     match: UriMatch
     uri: str
@@ -189,7 +197,12 @@ Condition: TypeAlias = (
 
 
 class SortField(StrEnum):
-    """What a sort key reads. PARAM kinds take the least entry when ascending, the greatest when descending."""
+    """What a sort key reads.
+
+    The kinds from TOKEN on read the resource's entries of a parameter: the least when ascending, the greatest when
+    descending. A token by its code, a string in its normal form, a reference by its target's id or else its url, a
+    date, number or quantity by its low end when ascending and its high end when descending. Text by code points.
+    """
 
     CREATED = "created"
     ID = "id"

@@ -55,8 +55,10 @@ class Sql:
     values: tuple[Any, ...] = ()
 
 
-NOTHING = Sql("0")
-EVERYTHING = Sql("1")
+# No constants: SQLite drops a constant term together with the index that the query names.
+NOTHING = Sql("r.rid < 0")
+EVERYTHING = Sql("r.rid >= 0")
+ANY_ROW = Sql("1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class Compiler:
         if isinstance(condition, QuantityIs):
             match, side = _range(condition)
             unit = self._unit(condition)
-            match = NOTHING if unit == NOTHING else _joined("AND", [match, unit], EVERYTHING)
+            match = NOTHING if unit == NOTHING else _joined("AND", [match, unit], ANY_ROW)
             return Kind.QUANTITY, match, side and f"amount_{side}"
         if isinstance(condition, UriIs):
             return Kind.URI, _uri(condition), "term_created"
@@ -179,7 +181,7 @@ class Compiler:
             if number is None:
                 return NOTHING
             parts.append(Sql("system = ?", (number,)))
-        return _joined("AND", parts, EVERYTHING)
+        return _joined("AND", parts, ANY_ROW)
 
     def _string(self, condition: StringIs) -> tuple[Kind, Sql, str | None]:
         if condition.match is StringMatch.STARTS:
@@ -190,7 +192,7 @@ class Compiler:
         if condition.normalised is None:
             return Kind.STRING, exact, None
         narrowed = [Sql("normalised = ?", (condition.normalised,)), exact]
-        return Kind.STRING, _joined("AND", narrowed, EVERYTHING), "text_normalised"
+        return Kind.STRING, _joined("AND", narrowed, ANY_ROW), "text_normalised"
 
     def _reference(self, condition: ReferenceIs) -> tuple[Kind, Sql, str | None]:
         if condition.identifier is not None:
@@ -213,7 +215,7 @@ class Compiler:
         else:
             number = self._names.find(condition.target_type)
             parts.append(NOTHING if number is None else Sql("system = ?", (number,)))
-        match = NOTHING if NOTHING in parts else _joined("AND", parts, EVERYTHING)
+        match = NOTHING if NOTHING in parts else _joined("AND", parts, ANY_ROW)
         index = "term_created" if condition.target_id is not None else None
         return Kind.REFERENCE, match, index
 
@@ -229,13 +231,13 @@ class Compiler:
                 parts.append(Sql("(code = ? OR unit = ?)", (condition.code, condition.code)))
             else:
                 parts.append(Sql("code = ?", (condition.code,)))
-        return _joined("AND", parts, EVERYTHING)
+        return _joined("AND", parts, ANY_ROW)
 
     def _present(self, condition: Present) -> Sql:
         if self.type is None:
             return NOTHING
         kinds = self._names.kinds_of(self.type, condition.param)
-        rows = [Rows(kind, pid, EVERYTHING, None) for kind, pid in kinds if kind != Kind.TOKEN_TEXT]
+        rows = [Rows(kind, pid, ANY_ROW, None) for kind, pid in kinds if kind != Kind.TOKEN_TEXT]
         return _joined("OR", [r.exists() for r in rows], NOTHING)
 
 

@@ -44,18 +44,17 @@ def connect(directory: Path, *, cache_mib: int, read_only: bool) -> sqlite3.Conn
             connection.close()
             raise
     except sqlite3.Error as error:
-        raise unavailable(error) from error
+        raise translated(error) from error
     return connection
 
 
-def unavailable(error: sqlite3.Error) -> StoreUnavailable:
-    """The one sentence an operator needs for what SQLite reports."""
-    name = getattr(error, "sqlite_errorname", "") or ""
-    sentence = next(
-        (text for prefix, text in _SENTENCES if name.startswith(prefix)),
-        f"the database reports {name or type(error).__name__}",
-    )
-    return StoreUnavailable(sentence)
+def translated(error: sqlite3.Error) -> Exception:
+    """What SQLite reports of disk, file and locks as the one sentence an operator needs; a mistake of ours as it is."""
+    name = getattr(error, "sqlite_errorname", None) or ""
+    for prefix, sentence in _SENTENCES:
+        if name.startswith(prefix):
+            return StoreUnavailable(sentence)
+    return error
 
 
 _SENTENCES = (

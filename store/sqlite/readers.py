@@ -18,7 +18,7 @@ from typing import Any
 
 from store.errors import SearchTooCostly
 from store.sqlite.conditions import Sql
-from store.sqlite.connections import connect, unavailable
+from store.sqlite.connections import connect, translated
 
 QUICK_STEPS = 80_000
 """Steps of SQLite's virtual machine that a SELECT may take on the event loop: two milliseconds or so."""
@@ -97,7 +97,7 @@ class _Counted:
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
                 return None
-            raise unavailable(error) from error
+            raise translated(error) from error
         finally:
             self._limit, self._until = None, inf
 

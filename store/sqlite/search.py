@@ -21,7 +21,7 @@ from store.query import (
     UriIs,
     UriMatch,
 )
-from store.sqlite.conditions import EVERYTHING, TABLE_OF, Compiler, Rows, Sql
+from store.sqlite.conditions import TABLE_OF, Compiler, Rows, Sql
 from store.sqlite.names import Kind, Names
 
 FEW = 300
@@ -130,7 +130,7 @@ def _plan(query: Query, compiler: Compiler, probe: Probe) -> tuple[Source, list[
         best, size = _smallest(sets, probe, MANY)
     if best is not None and (size <= MANY or order is None):
         condition, rids = best
-        where = (Sql(f"r.rid IN ({rids.text})", rids.values),)
+        where = (Sql(f"r.rid IN ({rids.text}) AND r.live = 1", rids.values),)
         exact = _predicates(conditions, compiler, without=condition)
         return Source("resource r", where, None), exact
     return _type_walk(compiler, order), _predicates(conditions, compiler, without=None)
@@ -273,14 +273,3 @@ def _later(key: Sql, sort: SortKey, value: SortValue, ties: Sql) -> Sql:
     compare = "<" if sort.descending else ">"
     text = f"({key.text} {compare} ? OR {key.text} IS NULL OR {same.text})"
     return Sql(text, (*key.values, value, *key.values, *same.values))
-
-
-__all__ = [
-    "EVERYTHING",
-    "Probe",
-    "count_statement",
-    "matching_ids",
-    "page",
-    "page_statement",
-    "prober",
-]

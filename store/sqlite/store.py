@@ -25,7 +25,7 @@ from store.sqlite import history, queue, search
 from store.sqlite.changes import Changes
 from store.sqlite.checkpoints import Checkpoints
 from store.sqlite.conditions import Compiler
-from store.sqlite.connections import connect, unavailable
+from store.sqlite.connections import connect, translated
 from store.sqlite.names import Names
 from store.sqlite.readers import Readers
 from store.sqlite.schema import prepare
@@ -54,11 +54,12 @@ class SqliteStore:
             self._readers = Readers(directory, readers)
         except sqlite3.Error as error:
             writing.close()
-            raise unavailable(error) from error
+            raise translated(error) from error
         except BaseException:
             writing.close()
             raise
         self._connection = self._readers.connection
+        self._closed = False
         self._names = Names(self._connection)
         self._changes = Changes(self._data_version, self._last_write)
         self._turn = Turn(directory / "write.lock")
@@ -87,6 +88,10 @@ class SqliteStore:
             ) from error
 
     async def close(self) -> None:
+        """Writes what waits; after that the store is unavailable. A second close does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         await self._changes.close()
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._readers.close)
@@ -184,7 +189,7 @@ class SqliteStore:
         try:
             row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
         except sqlite3.Error as error:
-            raise unavailable(error) from error
+            raise translated(error) from error
         return row
 
     def _data_version(self) -> int:

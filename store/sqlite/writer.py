@@ -19,7 +19,7 @@ from store.errors import StoreError, StoreUnavailable
 from store.interface import Commit
 from store.sqlite.apply import Group
 from store.sqlite.checkpoints import Checkpoints
-from store.sqlite.connections import unavailable
+from store.sqlite.connections import translated
 from store.sqlite.names import Names
 from store.sqlite.turn import Turn
 
@@ -147,7 +147,7 @@ class Writer:
                         connection.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
-                return set(), unavailable(error)
+                return set(), translated(error)
             except Exception as error:  # noqa: BLE001 - told to whoever waits; the thread lives on
                 return set(), error
         self._names.committed()

@@ -1,0 +1,171 @@
+"""Random entries and queries from small alphabets, so that they meet often."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from store.entries import (
+    DateEntry,
+    Entry,
+    NumberEntry,
+    QuantityEntry,
+    ReferenceEntry,
+    StringEntry,
+    TokenEntry,
+    UriEntry,
+)
+from store.query import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Condition,
+    DateIs,
+    IdIn,
+    Not,
+    NumberIs,
+    Present,
+    QuantityIs,
+    ReferenceIs,
+    SortField,
+    SortKey,
+    StringIs,
+    StringMatch,
+    TokenIs,
+    TokenText,
+    UpdatedIs,
+    UriIs,
+    UriMatch,
+)
+
+IDS = ("a", "b", "C", "d-1")
+TYPES = ("Patient", "Task")
+SYSTEMS = ("urn:one", "urn:two")
+TEXTS = ("", "a", "ab", "abc", "b", "ż", "ab%_", "\ud7ff", "\U0010ffff", "ab\U0010ffff", "a'b\"")
+URIS = ("http://x", "http://x/", "http://x/a", "http://x/a/b", "http://xa", "urn:oid:1.2")
+NUMBERS = (-1.5, 0.0, 1.0, 1.05, 2.0, 100.0)
+TIMES_US = (0, 5, 10, 15, 20, 30)
+
+_system = st.sampled_from((None, *SYSTEMS))
+_searched_system = st.sampled_from((None, "", *SYSTEMS, "urn:unknown"))
+_text = st.sampled_from(TEXTS)
+_compare = st.sampled_from(list(Compare))
+_times = st.tuples(st.sampled_from(TIMES_US), st.sampled_from((1, 5, 10))).map(
+    lambda t: (t[0], t[0] + t[1])
+)
+_numbers = st.tuples(st.sampled_from(NUMBERS), st.sampled_from(NUMBERS)).map(sorted)
+
+
+def _reference(param: str) -> st.SearchStrategy[ReferenceEntry]:
+    by_target = st.builds(
+        ReferenceEntry,
+        st.just(param),
+        st.sampled_from(TYPES),
+        st.sampled_from(IDS),
+        identifier=st.sampled_from((None, "urn:one|a")),
+    )
+    by_url = st.builds(ReferenceEntry, st.just(param), url=st.sampled_from(URIS))
+    by_identifier = st.builds(ReferenceEntry, st.just(param), identifier=st.just("urn:one|a"))
+    return by_target | by_url | by_identifier
+
+
+ENTRY: st.SearchStrategy[Entry] = st.one_of(
+    st.builds(TokenEntry, st.just("status"), _system, _text, _text),
+    st.builds(TokenEntry, st.just("code"), _system, _text, _text),
+    st.builds(StringEntry, st.just("name"), _text, _text),
+    _reference("subject"),
+    st.builds(lambda t: DateEntry("date", *t), _times),
+    st.builds(lambda n: NumberEntry("number", *n), _numbers),
+    st.builds(
+        lambda n, system, code, unit: QuantityEntry("value", n[0], n[1], system, code, unit),
+        _numbers,
+        _system,
+        st.sampled_from((None, "mg", "g")),
+        st.sampled_from((None, "mg", "grams")),
+    ),
+    st.builds(UriEntry, st.just("url"), st.sampled_from(URIS)),
+    # One parameter of two kinds.
+    st.builds(UriEntry, st.just("code"), st.sampled_from(URIS)),
+)
+ENTRIES = st.lists(ENTRY, max_size=6).map(tuple)
+
+_LEAF: st.SearchStrategy[Condition] = st.one_of(
+    st.builds(
+        TokenIs, st.sampled_from(("status", "code", "none")), _searched_system, st.none() | _text
+    ),
+    st.builds(TokenText, st.sampled_from(("status", "code")), _text),
+    st.builds(StringIs, st.just("name"), st.sampled_from(list(StringMatch)), _text),
+    st.builds(
+        ReferenceIs,
+        st.just("subject"),
+        st.sampled_from((None, *TYPES, "Unknown")),
+        st.sampled_from(IDS),
+    ),
+    st.builds(ReferenceIs, st.just("subject"), url=st.sampled_from(URIS)),
+    st.builds(
+        ReferenceIs, st.just("subject"), identifier=st.sampled_from(("urn:one|a", "urn:one|b"))
+    ),
+    st.builds(lambda compare, t: DateIs("date", compare, *t), _compare, _times),
+    st.builds(
+        lambda compare, value: NumberIs("number", compare, value, value - 0.5, value + 0.5),
+        _compare,
+        st.sampled_from(NUMBERS),
+    ),
+    st.builds(
+        lambda compare, value, system, code: QuantityIs(
+            "value", compare, value, value - 0.5, value + 0.5, system, code
+        ),
+        _compare,
+        st.sampled_from(NUMBERS),
+        _searched_system,
+        st.sampled_from((None, "mg", "g", "grams")),
+    ),
+    st.builds(
+        UriIs,
+        st.sampled_from(("url", "code")),
+        st.sampled_from(list(UriMatch)),
+        st.sampled_from(URIS),
+    ),
+    st.builds(
+        Present, st.sampled_from(("status", "code", "name", "subject", "date", "value", "none"))
+    ),
+    st.builds(
+        IdIn, st.lists(st.sampled_from(("r0", "r1", "r2", "r9", "no")), max_size=4).map(tuple)
+    ),
+    st.builds(lambda compare, t: UpdatedIs(compare, *t), _compare, _times),
+)
+CONDITION: st.SearchStrategy[Condition] = st.recursive(
+    _LEAF,
+    lambda inner: st.one_of(
+        st.builds(AnyOf, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(AllOf, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(Not, inner),
+    ),
+    max_leaves=5,
+)
+WHERE = st.lists(CONDITION, max_size=3).map(tuple)
+
+_SORT_KEY = st.one_of(
+    st.builds(
+        SortKey,
+        st.sampled_from((SortField.CREATED, SortField.ID, SortField.LAST_UPDATED)),
+        st.none(),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda field_param, descending: SortKey(field_param[0], field_param[1], descending),
+        st.sampled_from(
+            (
+                (SortField.TOKEN, "status"),
+                (SortField.TOKEN, "none"),
+                (SortField.STRING, "name"),
+                (SortField.REFERENCE, "subject"),
+                (SortField.DATE, "date"),
+                (SortField.NUMBER, "number"),
+                (SortField.QUANTITY, "value"),
+                (SortField.URI, "url"),
+            )
+        ),
+        st.booleans(),
+    ),
+)
+SORT = st.lists(_SORT_KEY, max_size=3).map(tuple)
