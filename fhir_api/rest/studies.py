@@ -40,6 +40,7 @@ REQUEST_BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": [FILES, PATIENT],
+                    "additionalProperties": False,
                     "properties": {
                         FILES: {
                             "type": "array",
