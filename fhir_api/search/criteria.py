@@ -19,8 +19,8 @@ from fhir_api.search.parameters import not_searchable, parameters_of
 from store.query import AllOf, AnyOf, Condition, IdIn, Not, Present, UpdatedIs
 
 MAX_CRITERIA = 64
-MAX_VALUES = 1000
-"""The most values between commas that one search may hold, all its parameters together."""
+MAX_VALUES = 300
+"""The most values between commas that one search may hold, all its parameters together; ids are free."""
 
 RESULT_PARAMETERS = frozenset(
     {
@@ -109,7 +109,7 @@ def read_criteria(type: str, pairs: Pairs, base_url: str, now_us: int, *, strict
             ignored.append(replace(unknown.issues[0], severity="warning", code="not-supported"))
             continue
         values = [part for part in split(value, ",") if part]
-        values_left -= len(values)
+        values_left -= len(values) if criterion.code != "_id" else 0
         if len(where) == MAX_CRITERIA or values_left < 0:
             raise FhirError(
                 Category.TOO_COSTLY,

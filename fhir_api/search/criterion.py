@@ -29,12 +29,16 @@ class Criterion:
 
 def invalid(name: str, why: str) -> FhirError:
     """A parameter that cannot be understood (https://hl7.org/fhir/R4/operationoutcome-definitions.html#location)."""
-    return FhirError(Category.INVALID, f"Search parameter '{name}': {why}.", f"http.{name}")
+    return _refusal("invalid", name, why)
 
 
 def not_supported(name: str, why: str) -> FhirError:
     """A parameter that is understood but that this server cannot search by: never ignored."""
-    text = f"Search parameter '{name}': {why}."
-    return FhirError(
-        Category.INVALID, text, issues=[Issue("error", "not-supported", text, f"http.{name}")]
-    )
+    return _refusal("not-supported", name, why)
+
+
+def _refusal(code: str, name: str, why: str) -> FhirError:
+    # A name is whatever the client sent: what is no FHIR string must not get into an OperationOutcome.
+    shown = "".join(c if c.isprintable() else "?" for c in name[:64])
+    text = f"Search parameter '{shown}': {why}."
+    return FhirError(Category.INVALID, text, issues=[Issue("error", code, text, f"http.{shown}")])

@@ -251,7 +251,7 @@ async def test_a_refusal_repeats_no_value(server: Server):
 
 
 async def test_too_many_values_or_criteria_are_too_costly(server: Server):
-    for query in ("family=" + ",".join(["a"] * 1001), "&".join(["family=a"] * 65)):
+    for query in ("family=" + ",".join(["a"] * 301), "&".join(["family=a"] * 65)):
         response = await server.request("GET", f"Patient?{query}")
         assert json.loads(response.body)["issue"][0]["code"] == "too-costly"
 
