@@ -43,7 +43,11 @@ class QueueAction(StrEnum):
     """Enter the queue, or change topic, priority or ready time; drops a lease and progress."""
     REMOVE = "remove"
     LEASE = "lease"
-    """Take or renew the lease (``owner``, ``lease_expires_at_us``); counts an attempt when the owner is new."""
+    """Take or renew the lease (``owner``, ``lease_expires_at_us``); counts an attempt when it was free.
+
+    LeaseLost where there is no entry, or where another owner holds it: even a lease that has run out is
+    taken over only after somebody has PUT the entry back.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +233,8 @@ class Store(Protocol):
         Raises:
             VersionConflict: a write's expected version or an ``unchanged`` one is not the current one.
             GuardFailed: a guard's query finds something else now.
-            LeaseLost: a ``held`` queue entry belongs to somebody else, or is gone.
+            LeaseLost: a ``held`` or leased queue entry belongs to somebody else, or is gone.
+            BlobNotFound: a blob that a write names is not there.
             StoreUnavailable: disk full, locked, read-only: nothing was written.
         """
         ...

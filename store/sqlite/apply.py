@@ -140,7 +140,8 @@ class Group:
 
     def _check_leasable(self, write: Write) -> None:
         current = self._current.get((write.type, write.id))
-        if current is None or not queue.contains(self._connection, current.rid):
+        owner = write.queue.owner if write.queue else None
+        if current is None or not queue.leasable(self._connection, current.rid, owner):
             raise LeaseLost(write.type, write.id)
 
     def _note(self, write: Write) -> None:

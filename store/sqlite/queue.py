@@ -32,8 +32,10 @@ def remove(connection: sqlite3.Connection, rid: int) -> None:
     connection.execute("DELETE FROM queue_waiting WHERE rid = ?", (rid,))
 
 
-def contains(connection: sqlite3.Connection, rid: int) -> bool:
-    return connection.execute("SELECT 1 FROM queue WHERE rid = ?", (rid,)).fetchone() is not None
+def leasable(connection: sqlite3.Connection, rid: int, owner: str | None) -> bool:
+    """Whether there is an entry that nobody, or this owner, holds."""
+    statement = "SELECT 1 FROM queue WHERE rid = ? AND (owner IS NULL OR owner = ?)"
+    return connection.execute(statement, (rid, owner)).fetchone() is not None
 
 
 def owner(connection: sqlite3.Connection, rid: int) -> str | None:

@@ -1,0 +1,86 @@
+"""History: every kept version, newest first, in one order for the whole store."""
+
+from __future__ import annotations
+
+from store.interface import HistoryQuery, HistoryRow, Store
+from tests.contract.writes import commit, made
+
+
+def _said(rows: list[HistoryRow]) -> list[str]:
+    return [f"{r.version.type}/{r.version.id}/{r.version.version}" for r in rows]
+
+
+async def _lived(store: Store) -> None:
+    await store.commit(commit(made("Patient", "a", at_us=10), made("Task", "t", at_us=10)))
+    await store.commit(commit(made("Patient", "a", version=2, at_us=20)))
+    await store.commit(commit(made("Patient", "b", at_us=30)))
+    await store.commit(
+        commit(made("Patient", "a", version=3, at_us=40, method="DELETE", content=b""))
+    )
+    await store.commit(commit(made("dicom:instance", "1.2", at_us=50, keep_history=False)))
+
+
+async def test_history_of_an_instance_a_type_and_the_system_is_newest_first(store: Store) -> None:
+    """https://hl7.org/fhir/R4/http.html#history"""
+    await _lived(store)
+    instance = await store.history(HistoryQuery(("Patient",), "a"))
+    assert _said(instance) == ["Patient/a/3", "Patient/a/2", "Patient/a/1"]
+    assert [r.version.method for r in instance] == ["DELETE", "PUT", "POST"]
+    type = await store.history(HistoryQuery(("Patient",)))
+    assert _said(type) == ["Patient/a/3", "Patient/b/1", "Patient/a/2", "Patient/a/1"]
+    system = await store.history(HistoryQuery())
+    assert len(system) == 5
+    sequences = [r.sequence for r in system]
+    assert sequences == sorted(set(sequences), reverse=True)
+    two = await store.history(HistoryQuery(("Patient", "Task", "Unknown"), limit=100))
+    assert _said(two) == _said(system)
+
+
+async def test_history_pages_meet_without_gap_or_overlap_while_others_write(store: Store) -> None:
+    for version in range(1, 31):
+        await store.commit(commit(made("Patient", "p", version=version)))
+    query, pages = HistoryQuery(("Patient",), limit=7), []
+    for turn in range(10):
+        rows = await store.history(query)
+        pages += rows
+        await store.commit(commit(made("Patient", f"other{turn}")))
+        if len(rows) < 7:
+            break
+        query = HistoryQuery(("Patient",), before_sequence=rows[-1].sequence, limit=7)
+    assert [r.version.version for r in pages] == list(range(30, 0, -1))
+
+
+async def test_since_is_inclusive_and_until_is_not(store: Store) -> None:
+    await _lived(store)
+    since = await store.history(HistoryQuery(("Patient",), since_us=20))
+    assert _said(since) == ["Patient/a/3", "Patient/b/1", "Patient/a/2"]
+    until = await store.history(HistoryQuery(until_us=20))
+    assert sorted(_said(until)) == ["Patient/a/1", "Task/t/1"]
+    assert await store.history_count(HistoryQuery(since_us=20, until_us=40)) == 2
+
+
+async def test_history_count_is_of_the_whole_query(store: Store) -> None:
+    await _lived(store)
+    assert await store.history_count(HistoryQuery(limit=1)) == 5
+    assert await store.history_count(HistoryQuery(("Patient",), "a", limit=1)) == 3
+    assert await store.history_count(HistoryQuery(("Patient",), "nobody")) == 0
+    assert await store.history_count(HistoryQuery(("Unknown",))) == 0
+
+
+async def test_records_without_history_leave_only_their_current_version(store: Store) -> None:
+    for version in range(1, 4):
+        write = made("dicom:instance", "1.2", version=version, keep_history=False)
+        await store.commit(commit(write))
+    assert await store.history(HistoryQuery()) == []
+    assert await store.history(HistoryQuery(("dicom:instance",), "1.2")) == []
+    assert await store.read_version("dicom:instance", "1.2", 2) is None
+    current = await store.read("dicom:instance", "1.2")
+    assert current is not None
+    assert current.version == 3
+
+
+async def test_commits_of_several_writes_keep_their_order_within(store: Store) -> None:
+    writes = [made("Patient", str(at)) for at in range(100)]
+    await store.commit(commit(*writes))
+    rows = await store.history(HistoryQuery(limit=100))
+    assert [r.version.id for r in rows] == [str(at) for at in range(99, -1, -1)]
