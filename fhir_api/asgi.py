@@ -18,12 +18,11 @@ from urllib.parse import unquote
 
 from fhir_api.access import Caller
 from fhir_api.api import Api
+from fhir_api.boundary import refusal_of
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Disconnected, Request, Response, error_response
 from fhir_api.interactions.binary import is_raw
 from fhir_api.routes import handle
-from fhir_api.store_errors import translated
-from store.errors import StoreError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -65,10 +64,8 @@ def fhir_app(api: Api, authenticate: Authenticate) -> Application:
             response = await handle(api, request)
         except Disconnected:
             return
-        except FhirError as error:
-            response = error_response(error)
-        except StoreError as error:
-            response = error_response(translated(error))
+        except Exception as error:  # noqa: BLE001 - the boundary
+            response = error_response(refusal_of(error, scope["method"], request_id))
         await _send(api, scope, headers, request_id, response, send)
 
     return app

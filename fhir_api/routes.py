@@ -6,13 +6,11 @@ REST face and the upload call it in this process as the ASGI app does.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
-
-import structlog
 
 from fhir_api.access import Interaction, decide
 from fhir_api.api import Api
+from fhir_api.boundary import refusal_of
 from fhir_api.capability import metadata
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import Category, FhirError
@@ -28,10 +26,6 @@ from fhir_api.interactions.update import conditional_update, update
 from fhir_api.interactions.vread import vread
 from fhir_api.negotiation import presented, require_json, require_json_body
 from fhir_api.operations.registry import operations
-from fhir_api.store_errors import translated
-from store.errors import StoreError
-
-log = structlog.get_logger(__name__)
 
 Route = Callable[[Api, Request], Awaitable[Response]]
 Methods = Mapping[str, Route]
@@ -44,15 +38,12 @@ async def handle(api: Api, request: Request) -> Response:
         Disconnected: the client left while its payload was read.
     """
     try:
-        return presented(request, await _dispatch(api, request))
-    except FhirError as error:
-        return presented(request, error_response(error))
-    except StoreError as error:
-        return presented(request, error_response(translated(error)))
+        response = await _dispatch(api, request)
     except Disconnected:
         raise
     except Exception as error:  # noqa: BLE001 - the boundary: nothing of it may reach the client
-        return presented(request, error_response(_unexpected(request, error)))
+        response = error_response(refusal_of(error, request.method, request.id))
+    return presented(request, response)
 
 
 async def _dispatch(api: Api, request: Request) -> Response:
@@ -68,20 +59,6 @@ async def _dispatch(api: Api, request: Request) -> Response:
     if request.path[:1] != ("Binary",):
         require_json(request)
     return await route(api, request)
-
-
-def _unexpected(request: Request, error: Exception) -> FhirError:
-    # No message and no locals: either may hold what a patient told somebody.
-    frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-    log.error(
-        "fhir.unexpected_error",
-        request_id=request.id,
-        error=type(error).__name__,
-        method=request.method,
-        frames=frames[-8:],
-    )
-    text = f"The server failed; the request is {request.id or 'without an id'}."
-    return FhirError(Category.EXCEPTION, text)
 
 
 async def _create(api: Api, request: Request) -> Response:

@@ -52,7 +52,7 @@ async def history(api: Api, request: Request, type: str = "", id: str | None = N
     asked = _asked(api, request)
     query = HistoryQuery(types=(type,) if type else (), id=id, since_us=asked.since_us)
     if id is not None and await api.store.read(type, id) is None:
-        raise FhirError(Category.NOT_FOUND, f"There is no {type}/{id}.", type)
+        raise FhirError(Category.NOT_FOUND, f"There is no {type} with this id.", type)
     total = None if asked.at_us else await api.store.history_count(query)
     if asked.at_us:
         rows, more = await _current_during(api, query, asked, asked.at_us)

@@ -29,9 +29,9 @@ async def read(api: Api, request: Request, type: str, id: str) -> Response:
     decide(request.caller, Interaction.READ, type)
     version = await api.store.read(type, id)
     if version is None:
-        raise FhirError(Category.NOT_FOUND, f"There is no {type}/{id}.", type)
+        raise FhirError(Category.NOT_FOUND, f"There is no {type} with this id.", type)
     if version.deleted:
-        text = f"{type}/{id} was deleted."
+        text = f"This {type} was deleted."
         raise FhirError(Category.DELETED, text, type, headers=version_headers(version))
     if type == "Task" and (progress := await progress_of(api, version)):
         # Progress changes without a version: the ETag cannot say that the client has it.

@@ -7,6 +7,7 @@ what it did; one that finds nothing says so in its own response and undoes nothi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -40,6 +41,9 @@ from fhir_api.interactions.write import (
 from store.interface import Commit, Guard, Version, Write
 
 Handle = Callable[[Api, Request], Awaitable[Response]]
+
+BREATH = 16
+"""After so many resources others are served, so that a long transaction does not stop short requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,8 @@ async def _drafts(
         if target.action is not Action.WRITE:
             continue
         assert entry.resource is not None
+        if entry.index % BREATH == 0:
+            await asyncio.sleep(0)
         try:
             body = replace_links(entry.resource, links)
             body = await resolver.resolved(body)

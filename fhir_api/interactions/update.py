@@ -63,9 +63,7 @@ async def conditional_update(api: Api, request: Request, type: str) -> Response:
         id = sent_id(resource.tree) or fresh
         stored = await api.store.read(type, id)
         if stored and not stored.deleted:
-            text = (
-                f"The condition is not met by {type}/{id}, which is there and would be overwritten."
-            )
+            text = f"The condition does not find the {type} with this id, which is there and would be overwritten."
             raise FhirError(Category.CONFLICT, text, f"{type}.id")
         return await _updated(api, request, resource, id, stored, guards)
 

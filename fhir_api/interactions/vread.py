@@ -20,8 +20,8 @@ async def vread(api: Api, request: Request, type: str, id: str, version_id: str)
     number = version_of_etag(version_id) if version_id.isdigit() else None
     version = await api.store.read_version(type, id, number) if number else None
     if version is None:
-        raise FhirError(Category.NOT_FOUND, f"There is no such version of {type}/{id}.", type)
+        raise FhirError(Category.NOT_FOUND, f"There is no such version of this {type}.", type)
     if version.deleted:
-        text = f"This version of {type}/{id} is its deletion."
+        text = f"This version of the {type} is its deletion."
         raise FhirError(Category.DELETED, text, type, headers=version_headers(version))
     return await shown(api, request, version)
