@@ -57,11 +57,10 @@ def read_include(type: str, name: str, value: str) -> Include:
         raise invalid(name, "its target is no resource type")
     if reverse and target not in (None, type):
         raise invalid(name, f"it points at a match, which is a {type}")
-    if rest[0] == "*":
-        return Include(source, _references(source), target, reverse)
-    if rest[0] not in _references(source):
-        raise invalid(name, f"{source} has no reference parameter of that name")
-    return Include(source, (rest[0],), target, reverse)
+    codes = _references(source) if rest[0] == "*" else (rest[0],)
+    if not codes or not set(codes) <= set(_references(source)):
+        raise invalid(name, f"{source} has no such reference parameter")
+    return Include(source, codes, target, reverse)
 
 
 async def included(

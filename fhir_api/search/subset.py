@@ -68,7 +68,7 @@ def subset(content: bytes, type: str, pairs: Pairs) -> bytes:
     """A resource as a read with ``_summary`` or ``_elements`` answers it.
 
     Raises:
-        FhirError: ``invalid``: an unknown summary, one of a count, or both parameters together.
+        FhirError: ``invalid``: a value that cannot be understood, or both parameters together.
     """
     said = {name: value for name, value in pairs if name in ("_summary", "_elements")}
     if not said:

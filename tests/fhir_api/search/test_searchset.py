@@ -225,6 +225,7 @@ async def test_a_composite_parameter_is_refused(server: Server):
         "_include=Observation:subject",
         "_include=Patient:organization:Nonsense",
         "_include=Patient:family",
+        "_revinclude=Binary:*",
         "_revinclude=Observation:subject:Group",
         "_summary=text&_include=Patient:organization",
         "family.x=1",
