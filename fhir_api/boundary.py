@@ -11,7 +11,14 @@ import traceback
 import structlog
 
 from fhir_api.errors import Category, FhirError
-from store.errors import BlobNotFound, GuardFailed, LeaseLost, StoreError, VersionConflict
+from store.errors import (
+    BlobNotFound,
+    GuardFailed,
+    LeaseLost,
+    SearchTooCostly,
+    StoreError,
+    VersionConflict,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -48,5 +55,8 @@ def translated(error: StoreError) -> FhirError:
             return FhirError(Category.CONFLICT, text)
         case BlobNotFound():
             return FhirError(Category.NOT_FOUND, "The bytes are not there.")
+        case SearchTooCostly():
+            text = "The search takes too long: narrow it, or sort it by something else."
+            return FhirError(Category.TOO_COSTLY, text)
     text = "The storage is not available; nothing was written."
     return FhirError(Category.TRANSIENT, text, headers=(("Retry-After", "2"),))
