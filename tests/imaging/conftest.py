@@ -66,7 +66,7 @@ def server(api: Api, archive: Archive) -> DicomWeb:
 
 @pytest.fixture
 async def web(server: DicomWeb) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=dicomweb_app(server))
+    transport = httpx.ASGITransport(app=dicomweb_app(server), root_path="/dicom-web")
     async with httpx.AsyncClient(transport=transport, base_url="http://test/dicom-web") as client:
         yield client
 
