@@ -7,6 +7,7 @@ import json
 import pytest
 
 from fhir_api.access import Caller
+from store.sqlite import readers
 from tests.fhir_api.search.server import Server, ids, link
 from tests.fhir_api.search.spec_filter import BASE
 
@@ -255,6 +256,16 @@ async def test_too_many_values_or_criteria_are_too_costly(server: Server):
     for query in ("family=" + ",".join(["a"] * 301), "&".join(["family=a"] * 65)):
         response = await server.request("GET", f"Patient?{query}")
         assert json.loads(response.body)["issue"][0]["code"] == "too-costly"
+
+
+async def test_a_search_that_takes_too_long_is_broken_off(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    await server.store_all(patient(f"p{n}", birthDate="2001") for n in range(300))
+    monkeypatch.setattr(readers, "QUICK_STEPS", 0)
+    monkeypatch.setattr(readers, "LONGEST_S", 0)
+    issue = await server.refused("Patient?_sort=-birthdate", status=403)
+    assert issue["code"] == "too-costly"
 
 
 async def test_a_type_that_may_not_be_searched_is_forbidden(server: Server):
