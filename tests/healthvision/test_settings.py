@@ -1,0 +1,65 @@
+"""Settings: an empty environment is complete, a wrong value is one clear sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from healthvision.settings import SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.startswith("HEALTHVISION_")]:
+        monkeypatch.delenv(name)
+
+
+def test_an_empty_environment_is_loopback_with_a_random_token() -> None:
+    first, second = load(), load()
+    assert first.host == "127.0.0.1"
+    assert len(first.token) >= 32
+    assert first.token != second.token
+    assert not first.is_token_set
+
+
+def test_the_command_line_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEALTHVISION_PORT", "9000")
+    assert load().port == 9000
+    assert load(port=9001).port == 9001
+    assert load(port=None).port == 9000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HEALTHVISION_PORT", "70000"),
+        ("HEALTHVISION_PORT", "http"),
+        ("HEALTHVISION_TOKEN", "short"),
+        ("HEALTHVISION_BASE_URL", "ftp://here"),
+        ("HEALTHVISION_LOG_LEVEL", "loud"),
+        ("HEALTHVISION_OUT_OF_SCOPE", "ignore"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_that_names_it_and_not_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        load()
+    assert str(error.value).startswith(f"{name}: ")
+    assert "\n" not in str(error.value)
+    assert value not in str(error.value)
+
+
+def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = load(port=9001)
+    for name, value in parent.child_environment().items():
+        monkeypatch.setenv(name, value)
+    assert load() == parent
+
+
+def test_secrets_are_not_in_the_representation() -> None:
+    settings = load()
+    assert settings.token not in repr(settings)
+    assert settings.worker_token not in repr(settings)
