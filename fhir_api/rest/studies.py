@@ -13,11 +13,11 @@ from typing import Any
 from fastapi import Request
 
 from fhir_api.access import Interaction, decide
+from fhir_api.boundary import translated
 from fhir_api.errors import ANSWERS, Category, FhirError
 from fhir_api.rest.core import Core
 from fhir_api.rest.problems import Problem, ProblemPart
 from fhir_api.rest.schemas import StudiesUploaded, StudyUploaded
-from fhir_api.boundary import translated
 from imaging.archive.errors import PartError
 from imaging.archive.ingest import Archive, ingest
 from imaging.archive.inspect import Described, PatientFacts
