@@ -34,7 +34,7 @@ def repeated_primitive(name: str, problem_of: PrimitiveCheck) -> MemberCheck:
     sibling = f"_{name}"
 
     def check(value: Any, owner: Json, path: Path, visit: Visit) -> None:  # noqa: ANN401
-        if not _is_filled_array(value, (path, name, None), visit):
+        if not is_filled_array(value, (path, name, None), visit):
             return
         for index, item in enumerate(value):
             if item is None:
@@ -76,7 +76,7 @@ def repeated_extras(name: str, element: Shape) -> MemberCheck:
     """``_name`` beside an array of primitives: ids and extensions, null where a value has none."""
 
     def check(value: Any, owner: Json, path: Path, visit: Visit) -> None:  # noqa: ANN401
-        if not _is_filled_array(value, (path, name, None), visit):
+        if not is_filled_array(value, (path, name, None), visit):
             return
         values = owner.get(name)
         if type(values) is list and len(value) > len(values):
@@ -106,7 +106,7 @@ def single_object(name: str, shape: Shape, rules: Sequence[Rule]) -> MemberCheck
 
 def repeated_object(name: str, shape: Shape, rules: Sequence[Rule]) -> MemberCheck:
     def check(value: Any, _owner: Json, path: Path, visit: Visit) -> None:  # noqa: ANN401
-        if not _is_filled_array(value, (path, name, None), visit):
+        if not is_filled_array(value, (path, name, None), visit):
             return
         for index, item in enumerate(value):
             place: Path = (path, name, index)
@@ -125,7 +125,8 @@ def _is_only_id(value: object) -> bool:
     return type(value) is dict and value.keys() == {"id"}
 
 
-def _is_filled_array(value: object, path: Path, visit: Visit) -> bool:
+def is_filled_array(value: object, path: Path, visit: Visit) -> bool:
+    """Whether ``value`` is an array with something in it; if not, ``visit`` is told."""
     if type(value) is not list:
         visit.add(path, wrong_json_type(value, AN_ARRAY))
         return False

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.validation.members import is_filled_array
 from fhir_api.validation.primitives import CHECKS, wrong_json_type
 from fhir_api.validation.shapes import NULL, Json, MemberCheck, Shape
 from fhir_api.validation.visit import Path, Problem, Scope, Visit
@@ -77,8 +78,7 @@ def contained_resources(name: str, shape_of: ShapeOf) -> MemberCheck:
     """The check of ``DomainResource.contained``, with dom-2, dom-4 and dom-5."""
 
     def check(value: Any, _owner: Json, path: Path, visit: Visit) -> None:  # noqa: ANN401
-        if type(value) is not list or not value:
-            visit.add((path, name, None), wrong_json_type(value, "an array of resources"))
+        if not is_filled_array(value, (path, name, None), visit):
             return
         if visit.scope.inside is not None:
             visit.add((path, name, None), NESTED)
