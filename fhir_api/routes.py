@@ -43,7 +43,10 @@ async def handle(api: Api, request: Request) -> Response:
         raise
     except Exception as error:  # noqa: BLE001 - the boundary: nothing of it may reach the client
         response = error_response(refusal_of(error, request.method, request.id))
-    return presented(request, response)
+    try:
+        return presented(request, response)
+    except FhirError as error:  # a query that cannot even be read
+        return error_response(error)
 
 
 async def _dispatch(api: Api, request: Request) -> Response:
