@@ -53,6 +53,15 @@ async def test_what_matches_refer_to_comes_once_after_them(archive: Server):
     assert bundle["entry"][-1]["fullUrl"].endswith("/Patient/p")
 
 
+async def test_a_searchset_with_all_that_it_can_hold_is_a_valid_bundle(archive: Server):
+    query = "ImagingStudy?_include=ImagingStudy:subject&_count=2&_total=accurate&colour=blue&_summary=true"
+    bundle = await archive.get(query)
+    assert {entry["search"]["mode"] for entry in bundle["entry"]} == {"match", "include", "outcome"}
+    assert [
+        issue for issue in archive.api.validator.validate(bundle, "Bundle") if issue.is_error
+    ] == []
+
+
 async def test_several_includes_add_up_and_what_is_not_there_is_left_out(archive: Server):
     query = "ImagingStudy?_include=ImagingStudy:subject&_include=ImagingStudy:endpoint"
     assert ids(await archive.get(query), "include") == ["p", "q", "e"]
