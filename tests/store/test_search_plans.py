@@ -1,0 +1,121 @@
+"""Whatever way a page is found, the answer is the same, and no way scans what an index could find."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from store.entries import DateEntry, QuantityEntry, ReferenceEntry, StringEntry, TokenEntry
+from store.query import (
+    AnyOf,
+    Compare,
+    Condition,
+    DateIs,
+    IdIn,
+    Not,
+    Present,
+    QuantityIs,
+    Query,
+    ReferenceIs,
+    SortField,
+    SortKey,
+    StringIs,
+    StringMatch,
+    TokenIs,
+)
+from store.sqlite import SqliteStore, plan, readers, search
+from store.sqlite.conditions import TABLE_OF, Compiler
+from tests.contract.search_examples import (
+    QUESTIONS,
+    STORED,
+    Questions,
+    Stored,
+    answers_equal_a_plain_loop,
+)
+from tests.contract.writes import commit, made
+
+NEWEST = (SortKey(SortField.LAST_UPDATED, descending=True),)
+STATUS = TokenIs("status", None, "final")
+SUBJECT = ReferenceIs("subject", "Patient", "p")
+
+
+@pytest.mark.parametrize(
+    ("few", "many", "steps"),
+    [(0, 0, 80_000), (0, 10**6, 80_000), (1, 1, 80_000), (300, 5_000, -1)],
+    ids=["walks", "sets", "mixed", "in-threads"],
+)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
+)
+@given(stored=STORED, questions=QUESTIONS)
+async def test_every_plan_gives_the_same_answer(
+    store: SqliteStore, stored: Stored, questions: Questions, few: int, many: int, steps: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "FEW", few)
+        patch.setattr(plan, "MANY", many)
+        patch.setattr(readers, "QUICK_STEPS", steps)
+        await answers_equal_a_plain_loop(store, stored, questions)
+
+
+QUERIES: dict[str, tuple[tuple[Condition, ...], tuple[SortKey, ...]]] = {
+    "nothing": ((), ()),
+    "newest": ((), NEWEST),
+    "token": ((STATUS,), ()),
+    "token-newest": ((STATUS,), NEWEST),
+    "tokens-newest": ((AnyOf((STATUS, TokenIs("status", None, "new"))),), NEWEST),
+    "reference": ((SUBJECT,), ()),
+    "reference-and-token": ((SUBJECT, STATUS), NEWEST),
+    "reference-by-date": ((SUBJECT,), (SortKey(SortField.DATE, "date", descending=True),)),
+    "by-date": ((), (SortKey(SortField.DATE, "date"),)),
+    "by-latest-date": ((), (SortKey(SortField.DATE, "date", descending=True),)),
+    "token-by-name": ((STATUS,), (SortKey(SortField.STRING, "name"),)),
+    "date": ((DateIs("date", Compare.GE, 5, 6),), ()),
+    "name": ((StringIs("name", StringMatch.STARTS, "a"),), ()),
+    "quantity": ((QuantityIs("value", Compare.GT, 1.0, 0.5, 1.5, None, "mg"),), ()),
+    "id": ((IdIn(("1", "2")),), ()),
+    "not": ((Not(STATUS), Present("subject")), ()),
+}
+
+
+IN_ORDER = {"nothing", "newest", "token", "token-newest", "reference", "by-date", "by-latest-date"}
+"""Those that an index has in the order of the page, from the first row to the last."""
+
+STORED_TABLES = {"r", "d", "e", "v", "resource", "version", *TABLE_OF.values()}
+"""Tables and what the statements call them; what else is scanned is the page itself."""
+
+
+@pytest.mark.parametrize("size", [1, 400], ids=["few", "many"])
+@pytest.mark.parametrize("name", QUERIES)
+async def test_no_page_scans_a_table_or_sorts_what_an_index_has_in_order(
+    store: SqliteStore, name: str, size: int
+) -> None:
+    entries = (
+        TokenEntry("status", "urn:s", "final"),
+        TokenEntry("status", "urn:s", "new"),
+        ReferenceEntry("subject", "Patient", "p"),
+        StringEntry("name", "anna", "Anna"),
+        DateEntry("date", 5, 6),
+        QuantityEntry("value", 2.0, 2.0, "urn:u", "mg"),
+    )
+    writes = [made("Task", str(at), at_us=at, entries=entries) for at in range(size)]
+    await store.commit(commit(*writes))
+    where, sort = QUERIES[name]
+    steps = explained(store, Query("Task", where, sort))
+    scanned = {step.split()[1] for step in steps if step.startswith("SCAN")}
+    assert not scanned & STORED_TABLES, steps
+    assert not [step for step in steps if "AUTOMATIC" in step], steps
+    if name in IN_ORDER:
+        assert not [step for step in steps if step == "USE TEMP B-TREE FOR ORDER BY"], steps
+    # A test of one candidate is a look-up by its number, never a walk over all values of a parameter.
+    for at, step in enumerate(steps):
+        if step.startswith("CORRELATED"):
+            assert "rid=?" in steps[at + 1], steps
+
+
+def explained(store: SqliteStore, query: Query) -> list[str]:
+    connection = store._connection
+    compiler = Compiler(store._names, query.type)
+    statement = search.page_statement(query, compiler, search.prober(connection))
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.values)
+    return [row[3] for row in rows]
