@@ -12,6 +12,7 @@ import os
 import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 from itertools import count
 from typing import Any
 from urllib.parse import unquote
@@ -107,11 +108,23 @@ async def _request(
         return request
     if path[:1] == ("Binary",) and len(path) <= 2 and is_raw(request):
         return _with(request, payload=_unpacked_stream(headers, receive))
-    return _with(request, body=await _body(api, headers, receive))
+    body = await _body(api, headers, receive)
+    waits = path[-1:] and path[-1].startswith("$")
+    return _with(request, body=body, gone=partial(_disconnected, receive) if waits else None)
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Returns when the client has gone; its whole body has been read before."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _with(
-    request: Request, *, body: bytes = b"", payload: AsyncIterator[bytes] | None = None
+    request: Request,
+    *,
+    body: bytes = b"",
+    payload: AsyncIterator[bytes] | None = None,
+    gone: Callable[[], Awaitable[None]] | None = None,
 ) -> Request:
     return Request(
         request.method,
@@ -123,6 +136,7 @@ def _with(
         request.base_url,
         request.id,
         payload,
+        gone,
     )
 
 

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#general
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
@@ -36,6 +36,8 @@ class Request:
     """The request id that answers and log lines carry."""
     payload: AsyncIterator[bytes] | None = None
     """A raw upload (Binary) that has not been read into ``body``."""
+    gone: Callable[[], Awaitable[None]] | None = None
+    """Returns when the client has gone away, for operations that wait. None: nobody can say."""
 
 
 class Disconnected(Exception):

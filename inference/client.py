@@ -97,6 +97,7 @@ class FhirClient:
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             follow_redirects=False,
             trust_env=False,
+            headers={"accept-encoding": "identity", "prefer": "return=minimal"},
         )
 
     async def __aenter__(self) -> Self:

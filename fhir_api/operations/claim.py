@@ -83,17 +83,33 @@ async def claim(api: Api, request: Request) -> Response:
         count=parameters.integer("count", 1, 1, MOST_TASKS),
         lease_us=lease_s * 1_000_000,
     )
-    deadline_s = time.monotonic() + wait_s
-    while True:
-        tasks = await _take(api, wanted)
-        left_s = deadline_s - time.monotonic()
-        if tasks or left_s <= 0:
-            break
-        await api.store.wait_for_change("Task", min(left_s, RECHECK_S))
+    tasks = await _take(api, wanted)
+    if not tasks and wait_s:
+        tasks = await _wait(api, request, wanted, wait_s)
     answer: list[dict[str, Any]] = [
         {"name": "task", "resource": msgspec.Raw(content)} for content in tasks
     ]
     return parameters_response([*answer, {"name": "lease", "valueInteger": lease_s}])
+
+
+async def _wait(api: Api, request: Request, wanted: Claim, wait_s: int) -> list[bytes]:
+    """Takes what comes within ``wait_s``; nothing once the client has gone: nobody would work on it."""
+    gone = asyncio.ensure_future(request.gone() if request.gone else asyncio.Event().wait())
+    deadline_s = time.monotonic() + wait_s
+    tasks: list[bytes] = []
+    try:
+        while not tasks and (left_s := deadline_s - time.monotonic()) > 0:
+            change = asyncio.ensure_future(
+                api.store.wait_for_change("Task", min(left_s, RECHECK_S))
+            )
+            await asyncio.wait((change, gone), return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                change.cancel()
+                break
+            tasks = await _take(api, wanted)
+    finally:
+        gone.cancel()
+    return tasks
 
 
 async def _take(api: Api, wanted: Claim) -> list[bytes]:

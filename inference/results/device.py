@@ -12,6 +12,7 @@ from typing import Any
 from inference.results import codes
 from inference.results.authored import authored
 from inference.results.case import Model
+from inference.results.narrative import narrative
 
 _PROFILES = f"{codes.TRANSPARENCY}/StructureDefinition"
 
@@ -22,6 +23,9 @@ def device(model: Model) -> dict[str, Any]:
             "resourceType": "Device",
             "id": model.device,
             "meta": {"profile": [f"{_PROFILES}/AI-Device"]},
+            "text": narrative(
+                f"AI model {model.title}, version {model.version}.", model.intended_use
+            ),
             "extension": [
                 {
                     "url": f"{_PROFILES}/aitransparency.AIKind",
@@ -52,6 +56,7 @@ def model_card(model: Model) -> dict[str, Any]:
             "resourceType": "DocumentReference",
             "id": model.card,
             "meta": {"profile": [f"{_PROFILES}/AI-ModelCard"]},
+            "text": narrative(f"Model card of {model.title} {model.version}."),
             "status": "current",
             "type": {"coding": [{"system": codes.INPUT_TYPES, "code": "AIModelCard"}]},
             "category": [
@@ -86,4 +91,12 @@ def model_card(model: Model) -> dict[str, Any]:
 
 def organization(id: str, name: str) -> dict[str, Any]:
     """Who performs: R4 allows no Device as ``DiagnosticReport.performer``."""
-    return authored({"resourceType": "Organization", "id": id, "active": True, "name": name})
+    return authored(
+        {
+            "resourceType": "Organization",
+            "id": id,
+            "text": narrative(name),
+            "active": True,
+            "name": name,
+        }
+    )

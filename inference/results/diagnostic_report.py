@@ -5,13 +5,13 @@ Preliminary, without ``resultsInterpreter``, until a person signs it.
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 from inference.results import codes, wording
 from inference.results.authored import authored, reference
 from inference.results.case import Result
 from inference.results.head import about, labelled
+from inference.results.narrative import narrative
 
 
 def imaging_study(result: Result) -> list[dict[str, str]]:
@@ -31,10 +31,7 @@ def diagnostic_report(
     return authored(
         labelled(result, "DiagnosticReport", "report")
         | {
-            "text": {
-                "status": "generated",
-                "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{escape(conclusion)}</p></div>',
-            },
+            "text": narrative(conclusion),
             **about(result),
             "status": "preliminary",
             "category": [codes.RADIOLOGY],

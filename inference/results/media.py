@@ -11,6 +11,7 @@ from inference.results.authored import authored
 from inference.results.case import Picture, Result
 from inference.results.head import about, labelled
 from inference.results.identity import result_id
+from inference.results.narrative import narrative
 
 _PHOTO = codes.concept("http://terminology.hl7.org/CodeSystem/media-type", "image", "Image")
 
@@ -48,10 +49,16 @@ def attachment(
 
 def media(result: Result, role: str, picture: Picture, title: str, note: str) -> dict[str, Any]:
     """One explanation image; ``note`` says how to read it."""
+    sentences = (
+        f"Result of an AI. {wording.UNREVIEWED}",
+        wording.explanation_sentence(result),
+        note,
+    )
     return authored(
         labelled(result, "Media", role)
         | about(result)
         | {
+            "text": narrative(f"{title}.", *sentences),
             "partOf": [{"reference": f"Task/{result.case.task}"}],
             "status": "completed",
             "type": _PHOTO,
@@ -62,10 +69,6 @@ def media(result: Result, role: str, picture: Picture, title: str, note: str) ->
             "height": picture.rows,
             "width": picture.columns,
             "content": attachment(result, role, "image/png", picture.png, title),
-            "note": [
-                {"text": f"Result of an AI. {wording.UNREVIEWED}"},
-                {"text": wording.explanation_sentence(result)},
-                {"text": note},
-            ],
+            "note": [{"text": sentence} for sentence in sentences],
         }
     )

@@ -8,14 +8,20 @@ from inference.results import codes, wording
 from inference.results.authored import authored, reference
 from inference.results.case import Caution, Finding, Result
 from inference.results.head import about, labelled
+from inference.results.narrative import narrative
 from terminology.cautions import CAUTION_SYSTEM, CAUTIONS
 
 
 def observation(result: Result, finding: Finding, media: list[dict[str, Any]]) -> dict[str, Any]:
     """One finding: present or not, its calibrated probability twice (extension and component), its threshold."""
+    notes = _notes(result, finding)
     return authored(
         labelled(result, "Observation", observation_role(finding))
         | {
+            "text": narrative(
+                f"{wording.headline(finding)}. {wording.probability_sentence(finding)}",
+                *(note["text"] for note in notes),
+            ),
             "extension": [
                 {"url": codes.AI_CONFIDENCE, "valueDecimal": wording.decimal(finding.probability)}
             ],
@@ -28,7 +34,7 @@ def observation(result: Result, finding: Finding, media: list[dict[str, Any]]) -
             "performer": [{"reference": f"Organization/{result.organization}"}],
             "valueCodeableConcept": codes.DETECTED if finding.detected else codes.NOT_DETECTED,
             "interpretation": [codes.POSITIVE if finding.detected else codes.NEGATIVE],
-            "note": _notes(result, finding),
+            "note": notes,
             "bodySite": codes.coded(finding.where),
             "method": {"text": wording.method_sentence(result)},
             "device": {"reference": f"Device/{result.model.device}"},

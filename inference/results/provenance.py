@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from inference.results import codes
+from inference.results import codes, wording
 from inference.results.authored import authored, reference
 from inference.results.case import Result
 from inference.results.identity import result_id
+from inference.results.narrative import narrative
 
 _PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 
@@ -23,6 +24,10 @@ def provenance(result: Result, targets: list[dict[str, Any]]) -> dict[str, Any]:
                 "profile": [f"{codes.TRANSPARENCY}/StructureDefinition/AI-Provenance"],
                 "security": [codes.AIAST],
             },
+            "text": narrative(
+                f"Made by an AI: {model.title} {model.version}, run by {result.software}. "
+                f"{wording.UNREVIEWED}"
+            ),
             "target": [reference(target) for target in targets],
             "occurredPeriod": {
                 "start": result.started.isoformat(timespec="milliseconds"),

@@ -86,7 +86,7 @@ class Site:
     async def until(self, id: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The Task as soon as something holds of it."""
         async with asyncio.timeout(60):
-            while not holds(task := await self.read(f"Task/{id}")):
+            while not holds(task := await self.read(f"Task/{id}")):  # noqa: ASYNC110 - an EHR polls
                 await asyncio.sleep(0.02)
         return task
 
@@ -104,7 +104,7 @@ async def site(data_dir: Path) -> AsyncIterator[Site]:
     )
     async with app:
         serving = asyncio.create_task(server.serve())
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         url = f"http://127.0.0.1:{port}"
         headers = {"authorization": f"Bearer {OPERATOR_TOKEN}"}

@@ -41,9 +41,7 @@ def install_small_model(
         analysis="chest-xray-pneumonia",
         licence="Apache-2.0",
         card="MODEL_CARD.md",
-        weights=Weights(
-            "weights.onnx", hashlib.sha256(weights).hexdigest(), len(weights), "cells"
-        ),
+        weights=Weights("weights.onnx", hashlib.sha256(weights).hexdigest(), len(weights), "cells"),
         finding=Code("http://snomed.info/sct", "233604007", "Pneumonia"),
         body_site=Code("http://snomed.info/sct", "39607008", "Lung structure"),
         report=Code("http://loinc.org", "36554-4", "XR Chest Single view"),
@@ -65,7 +63,7 @@ def install_small_model(
 
 
 def _graph(logit: float, distance: float) -> bytes:
-    """cam = cells of the image, moved so that their mean is ``logit``."""
+    """The map is the cells of the image, moved so that their mean is ``logit``."""
 
     def number(name: str, *values: float) -> onnx.TensorProto:
         return numpy_helper.from_array(np.array(values, dtype=np.float32), name)
@@ -92,8 +90,6 @@ def _graph(logit: float, distance: float) -> bytes:
         ],
         [number("wanted", logit), number("nothing", 0.0), number("far", distance)],
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     content: bytes = model.SerializeToString()
     return content
