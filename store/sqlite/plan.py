@@ -38,6 +38,9 @@ MANY = 5_000
 MERGED_TERMS = 16
 """An AnyOf of at most so many terms is walked term by term and merged."""
 
+NO_VALUE = "NULL"
+"""Stands for the sort key of those that have no value."""
+
 Probe = Callable[[Sql], int]
 """How many rows a SELECT has."""
 
@@ -218,7 +221,7 @@ def _walk_values(column: ValueColumn, compiler: Compiler) -> tuple[Source, Sourc
         f"NOT EXISTS (SELECT 1 FROM {table} e WHERE e.rid = r.rid AND e.pid = ?)", (column.pid,)
     )
     everything = _all_of_type(compiler, "resource_created")
-    without = Source(everything.tables, (*everything.where, missing), value="NULL")
+    without = Source(everything.tables, (*everything.where, missing), value=NO_VALUE)
     return with_value, without
 
 

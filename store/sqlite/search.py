@@ -10,7 +10,7 @@ from store.interface import Found, Page, Version
 from store.query import Cursor, Query, SortField, SortKey, SortValue
 from store.sqlite.conditions import Compiler, Sql
 from store.sqlite.names import Names
-from store.sqlite.plan import Plan, Probe, Source, plan_count, plan_page
+from store.sqlite.plan import NO_VALUE, Plan, Probe, Source, plan_count, plan_page
 from store.sqlite.values import value_column
 
 
@@ -76,7 +76,7 @@ def _part(source: Source, tests: tuple[Sql, ...], query: Query, compiler: Compil
     columns = [f"{source.rid} AS rid", "r.id AS id", "r.sequence AS sequence"]
     columns += [f"{key.text} AS k{at}" for at, key in enumerate(keys)]
     where = _all((*source.where, *tests, *_after(query, source, keys)))
-    order = ", ".join((*_order(query.sort, first_is_there=source.value is not None), source.rid))
+    order = ", ".join((*_order(query.sort, source.value), source.rid))
     values = [value for key in keys for value in key.values]
     return Sql(
         f"SELECT {'DISTINCT ' if source.doubles else ''}{', '.join(columns)}"
@@ -96,20 +96,22 @@ def _key(at: int, key: SortKey, source: Source, compiler: Compiler) -> Sql:
         return Sql(source.value)
     column = value_column(key, compiler)
     if column is None:
-        return Sql("NULL")
+        return Sql(NO_VALUE)
     # The plus keeps SQLite from reading the least off the index of all resources' values.
     value = f"{'max' if column.greatest else 'min'}(+{column.name})"
     where = "e.rid = r.rid AND e.pid = ?"
     return Sql(f"(SELECT {value} FROM {column.table} e WHERE {where})", (column.pid,))
 
 
-def _order(sort: tuple[SortKey, ...], *, first_is_there: bool = False) -> list[str]:
-    """``first_is_there``: the first key is never NULL, or always."""
+def _order(sort: tuple[SortKey, ...], first: str | None = None) -> list[str]:
+    """``first``: what stands for the first key, where that is NULL for every row or for none."""
     terms = []
     for at, key in enumerate(sort):
+        if at == 0 and first == NO_VALUE:
+            continue
         direction = "DESC" if key.descending else "ASC"
         # NULLS LAST is said only where there may be NULLs among others: no index has that order.
-        nulls = "" if key.param is None or (first_is_there and at == 0) else " NULLS LAST"
+        nulls = "" if key.param is None or (at == 0 and first is not None) else " NULLS LAST"
         terms.append(f"k{at} {direction}{nulls}")
     return terms
 
