@@ -8,18 +8,14 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-import pydicom
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from imaging.archive.records import InstanceRecord
 from imaging.dicomweb.errors import NotAcceptable
-from imaging.errors import CorruptImage
+from imaging.dicomweb.recode import recode
 from imaging.formats import Format, Limits
-from imaging.formats.dicom_header import open_dicom
-from imaging.formats.dicom_pixels import check_pixels, pixel_form
 from store.interface import Store
 
 AS_STORED = "*"
@@ -96,30 +92,7 @@ async def instance_bytes(
         return
     with tempfile.TemporaryFile(dir=store.blobs.staging()) as target:
         async with local_file(store, instance) as path:
-            await asyncio.to_thread(_recode, path, target, limits)
+            await asyncio.to_thread(recode, path, target, limits)
         target.seek(0)
         while chunk := await asyncio.to_thread(target.read, _CHUNK_BYTES):
             yield chunk
-
-
-def _recode(path: Path, target: BinaryIO, limits: Limits) -> None:
-    """Writes the instance in Explicit VR Little Endian, pixels decompressed."""
-    with path.open("rb") as stream:
-        file = open_dicom(stream)
-        if file.pixels is not None:
-            form = pixel_form(file)
-            check_pixels(file, form, limits, form.frames)
-    try:
-        dataset = pydicom.dcmread(path, force=True)
-        dataset.file_meta.TransferSyntaxUID = file.transfer_syntax
-        if UID(file.transfer_syntax).is_compressed and file.pixels is not None:
-            dataset.decompress(generate_instance_uid=False)
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-        dataset.file_meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
-        pydicom.dcmwrite(
-            target, dataset, little_endian=True, implicit_vr=False, enforce_file_format=True
-        )
-    except Exception as exc:  # pydicom and the decoders raise what they meet in damaged input
-        raise CorruptImage(f"the instance cannot be recoded ({type(exc).__name__})") from exc

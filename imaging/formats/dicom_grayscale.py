@@ -117,9 +117,7 @@ def _lut(item: Dataset, *, signed: bool) -> Lut | None:
 
 
 def _lut_entries(data: bytes | Sequence[int] | int, entries: int) -> np.ndarray[Any, np.dtype[Any]]:
-    if isinstance(
-        data, bytes
-    ):  # OW; little endian whatever wrote it, but for big endian files, which are retired
+    if isinstance(data, bytes):  # OW, made little endian by open_dicom
         if len(data) == entries:
             return np.frombuffer(data, dtype=np.uint8)
         return np.frombuffer(data[: len(data) // 2 * 2], dtype="<u2")[:entries]

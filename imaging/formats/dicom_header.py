@@ -29,6 +29,7 @@ from pydicom.uid import (
 )
 
 from imaging.errors import CorruptImage, ImageError, ImageTooLarge, TruncatedImage
+from imaging.formats.big_endian import turn_words
 
 # pydicom's remarks quote values, which may be the patient's; what is wrong with a value shows where we use it.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -111,6 +112,8 @@ def _open(stream: BinaryIO) -> DicomFile:
         implicit, little = bool(opened.is_implicit_VR), bool(opened.is_little_endian)
         transfer_syntax = _transfer_syntax(file_meta, implicit=implicit, little=little)
     pixels = _pixel_element(stream, implicit=implicit, order="<" if little else ">")
+    if not little:
+        turn_words(dataset)
     if pixels is None:
         _check_complete(dataset, stream.seek(0, os.SEEK_END))
     return DicomFile(dataset, file_meta, transfer_syntax, stream, pixels)

@@ -181,20 +181,26 @@ def decode(
     try:
         pixels, _ = decoder.as_array(file.stream, index=frame, raw=False, **options)
         if palette and form.photometric_interpretation == "PALETTE COLOR":
-            pixels = _eight_bit_where_it_is(apply_color_lut(pixels, file.dataset))
+            pixels = _eight_bit_where_it_is(apply_color_lut(pixels, _palette(file.dataset)))
     except ImageError:
         raise
     except MemoryError:
         raise
     except Exception as exc:  # decoders raise whatever they meet in damaged input
-        if "does not support" in str(
-            exc
-        ):  # 12-bit JPEG: no decoder for it has a licence we can use
+        # 12-bit JPEG: no decoder for it has a licence that we can use.
+        if "does not support" in str(exc):
             raise UnsupportedImage(
                 f"no decoder reads this variant of transfer syntax {file.transfer_syntax}"
             ) from exc
         raise CorruptImage(f"the pixel data cannot be decoded ({type(exc).__name__})") from exc
     return np.asarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+
+
+def _palette(dataset: Dataset) -> Dataset:
+    """The palette alone, whose words ``open_dicom`` has made little endian."""
+    palette = dataset.group_dataset(0x0028)
+    palette.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
+    return palette
 
 
 def _eight_bit_where_it_is(rgb: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -149,3 +149,16 @@ def test_one_frame_read_alone_equals_that_frame_of_all(sample_file, name: str) -
     assert np.array_equal(alone.pixels, image.frame(3))
     with pytest.raises(IndexError):
         read(path, frame=image.frames)
+
+
+@pytest.mark.parametrize(
+    ("big", "little"),
+    [
+        ("OBXXXX1A_expb.dcm", "OBXXXX1A.dcm"),
+        ("gdcm-US-ALOKA-16_big.dcm", "gdcm-US-ALOKA-16.dcm"),
+    ],
+)
+def test_palettes_of_big_endian_files_have_the_right_byte_order(
+    sample_file, big: str, little: str
+) -> None:
+    assert np.array_equal(read(sample_file(big)).pixels, read(sample_file(little)).pixels)
