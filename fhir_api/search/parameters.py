@@ -35,17 +35,11 @@ class SearchParameter:
     base: str
 
 
-class _Component(msgspec.Struct, frozen=True):
-    definition: str
-    expression: str
-
-
 class _Row(msgspec.Struct, frozen=True):
     id: str
     type: str
     expression: str = ""
     targets: tuple[str, ...] = ()
-    components: tuple[_Component, ...] = ()
 
 
 _TABLE = msgspec.json.decode(
