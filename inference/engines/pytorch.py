@@ -47,6 +47,13 @@ def _conv(inputs: Sequence[Any], attributes: Attributes) -> Tensor:
     return convolved
 
 
+def _cast(inputs: Sequence[Any], attributes: Attributes) -> Tensor:
+    if attributes["to"] != onnx.TensorProto.FLOAT:
+        raise WeightsUnreadable("the torch engine casts to float32 only")
+    source: Tensor = inputs[0]
+    return source.float()
+
+
 def _reduce_mean(inputs: Sequence[Any], attributes: Attributes) -> Tensor:
     source: Tensor = inputs[0]
     return source.mean(tuple(attributes["axes"]), keepdim=bool(attributes["keepdims"]))
@@ -62,6 +69,7 @@ def _reduce_l2(inputs: Sequence[Any], attributes: Attributes) -> Tensor:
 
 OPERATORS: Mapping[str, Operator] = {
     "Add": lambda inputs, _: inputs[0] + inputs[1],
+    "Cast": _cast,
     "Clip": lambda inputs, _: torch.clamp(inputs[0], inputs[1], inputs[2]),
     "Concat": lambda inputs, attributes: torch.cat(list(inputs), attributes["axis"]),
     "Conv": _conv,
@@ -82,21 +90,33 @@ class _Step:
 
 
 class _Graph(torch.nn.Module):
-    """An ONNX graph as a module: tensors are its buffers, scalars stay Python numbers."""
+    """An ONNX graph as a module: tensors are its buffers, scalars stay Python numbers.
+
+    What depends on constants alone is computed once, here.
+    """
 
     def __init__(self, model: onnx.ModelProto) -> None:
         super().__init__()
         self.input = model.graph.input[0].name
         self.outputs = tuple(output.name for output in model.graph.output)
-        self.scalars: dict[str, float] = {}
+        constants: dict[str, Any] = {}
         for constant in model.graph.initializer:
             value = numpy_helper.to_array(constant)
-            if value.ndim == 0:
-                self.scalars[constant.name] = float(value)
-            else:
-                tensor = torch.from_numpy(value.copy())
-                self.register_buffer(constant.name, tensor, persistent=False)
-        self.steps = tuple(_step(node) for node in model.graph.node)
+            constants[constant.name] = (
+                float(value) if value.ndim == 0 else torch.from_numpy(value.copy())
+            )
+        steps = [_step(node) for node in model.graph.node]
+        for step in steps:
+            if constants.keys() >= set(step.inputs):
+                inputs = [constants[name] for name in step.inputs]
+                constants[step.output] = step.operator(inputs, step.attributes)
+        self.steps = tuple(step for step in steps if step.output not in constants)
+        needed = {name for step in self.steps for name in step.inputs} & constants.keys()
+        self.scalars = {
+            name: constants[name] for name in needed if isinstance(constants[name], float)
+        }
+        for name in needed - self.scalars.keys():
+            self.register_buffer(name, constants[name], persistent=False)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         values: dict[str, Any] = {self.input: pixels, **self.scalars, **dict(self.named_buffers())}

@@ -37,7 +37,7 @@ def _head(manifest: Manifest) -> str:
     return f"""# {manifest.title}: `{manifest.name}` {manifest.version}
 
 Two EfficientNet-lite0 networks on one grey channel ({manifest.preprocessing["input_px"]} x \
-{manifest.preprocessing["input_px"]} pixels), their logits averaged in one ONNX graph; one probability a \
+{manifest.preprocessing["input_px"]} pixels), their logits averaged in one ONNX graph, the second on the mirror image; one probability a \
 radiograph, with a class activation map and a distance from the training data.
 
 | | |
@@ -88,6 +88,12 @@ patient goes to *tuning* (epoch, temperature, threshold, limits), the rest to *r
 def _training(manifest: Manifest, metrics: Figures) -> str:
     runs = metrics["training"]["runs"]
     minutes = ", ".join(f"{run['seconds'] / 60:.0f} min" for run in runs)
+    early = [
+        f"; the one of seed {recipe['seed']} was ended by hand after {recipe['stopped_after']} of "
+        f"{recipe['epochs']} epochs, for want of time"
+        for recipe in metrics["training"]["recipes"]
+        if recipe["stopped_after"]
+    ]
     return f"""## Preparation and training
 
 Preparation (the same code in training and serving): uniform margins are trimmed, the rest is resized to a square \
@@ -100,7 +106,7 @@ images everything around the thorax is taken from another image, of any label, s
 nothing. Weights are averaged over steps; the epoch was chosen by AUC on the tuning half under three random shifts \
 at once, not on clean images.
 
-Trained on: {metrics["training"]["machine"]}, shared with other work; {minutes} for the two networks. One command \
+Trained on: {metrics["training"]["machine"]}, shared with other work; {minutes} for the two networks{"".join(early)}. One command \
 repeats it: `python -m inference.training.chest_xray_pneumonia --data DIR --out inference/models/chest_xray_pneumonia`."""
 
 

@@ -4,11 +4,15 @@ The graph is written node by node, in the few operators both engines know, with 
 normalisation folded into the convolutions:
 
     pixels (n, 1, side, side)
-      → each network: stem, blocks, top           EfficientNet-lite0
+      → each network: stem, blocks, top           EfficientNet-lite0; every other one mirrored
           → cam_k  (n, side/32, side/32)          weights · feature map, one extra 1x1 convolution
       → cam      = mean of cam_k
       → logit    (n,) = mean(cam) + bias          the identity that makes the explanation exact
       → distance (n,)                             Mahalanobis distance of the first one's features
+
+A network with mirrored kernels sees the mirror image and gives its map the right way round: two
+networks then also average over the mirror, which costs nothing. Convolutions are kept in float16,
+which halves the file, and are cast to float32 when it is loaded.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ Array = NDArray[np.float32]
 class _Graph:
     """A graph in the making: every operation appends one node and returns its output's name."""
 
+    mirrored: bool = False
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
@@ -43,6 +48,12 @@ class _Graph:
         name = f"c{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
         return name
+
+    def half_constant(self, value: Array) -> str:
+        """Store a large constant in float16; both engines fold the cast away when they load it."""
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(value.astype(np.float16), name))
+        return self.apply("Cast", name, to=TensorProto.FLOAT)
 
     def apply(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         name = output or f"t{len(self.nodes)}"
@@ -54,15 +65,18 @@ class _Graph:
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         weight = convolution.weight * scale.reshape(-1, 1, 1, 1)
         bias = norm.bias - norm.running_mean * scale
+        top, left, bottom, right = pads
+        if self.mirrored:
+            weight, left, right = weight.flip(3), right, left
         return self.apply(
             "Conv",
             source,
-            self.constant(weight.detach().numpy()),
+            self.half_constant(weight.detach().numpy()),
             self.constant(bias.detach().numpy()),
             kernel_shape=list(convolution.kernel_size),
             strides=list(convolution.stride),
             group=convolution.groups,
-            pads=list(pads),
+            pads=[top, left, bottom, right],
         )
 
     def relu6(self, source: str) -> str:
@@ -79,12 +93,17 @@ def onnx_model(
     graph = _Graph()
     for name, value in (("zero", 0), ("six", 6)):
         graph.constants.append(numpy_helper.from_array(np.array(value, np.float32), name))
-    cams, features = zip(*(_network(graph, network) for network in networks), strict=True)
+    cams, features = [], []
+    for index, network in enumerate(networks):
+        graph.mirrored = index % 2 == 1
+        cam, pooled = _network(graph, network)
+        cams.append(cam)
+        features.append(pooled)
 
     together = cams[0] if len(cams) == 1 else graph.apply("Concat", *cams, axis=1)
     graph.apply("ReduceMean", together, axes=[1], keepdims=0, output="cam")
     mean = graph.apply("ReduceMean", "cam", axes=[1, 2], keepdims=0)
-    bias = np.mean([float(network.bias) for network in networks], keepdims=True)
+    bias = np.mean([network.bias.item() for network in networks], keepdims=True)
     graph.apply("Add", mean, graph.constant(bias), output="logit")
 
     centred = graph.apply("Sub", features[0], graph.constant(novelty.mean))

@@ -28,6 +28,11 @@ class Recipe:
 
     seed: int
     epochs: int = 12
+    starts_from: int | None = None
+    """Seed of the network whose weights it starts from, else ImageNet's: a warm restart, as in
+    Huang et al., "Snapshot Ensembles", ICLR 2017."""
+    stopped_after: int | None = None
+    """Fewer epochs than the learning rate falls over, where a run was ended early."""
     coarse_epochs: int = 5
     """Epochs at the start that use the smaller `coarse_px`: half the time, and one more variation."""
     coarse_px: int = 160
@@ -56,6 +61,7 @@ def fit(
     preprocessing: Preprocessing,
     recipe: Recipe,
     judge: Callable[[RadiographNetwork], float],
+    start: Weights | None = None,
 ) -> Fitted:
     """Train one network; `judge` says how good (higher is better) an epoch's averaged weights are.
 
@@ -64,6 +70,8 @@ def fit(
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
     network = RadiographNetwork(recipe.frozen_blocks).to(memory_format=torch.channels_last)
+    if start is not None:
+        network.load_state_dict(start)
     average = copy.deepcopy(network).eval()
     optimiser = _optimiser(network, recipe)
     steps = _drawn(training, recipe)[1] // recipe.batch
@@ -71,7 +79,7 @@ def fit(
     best: Weights = average.state_dict()
     highest = -math.inf
     started = time.perf_counter()
-    for epoch in range(recipe.epochs):
+    for epoch in range(recipe.stopped_after or recipe.epochs):
         network.train()
         side_px = recipe.coarse_px if epoch < recipe.coarse_epochs else preprocessing.input_px
         order = _order(training, recipe, generator)

@@ -16,8 +16,9 @@ def small_graph() -> bytes:
     def constant(name: str, *shape: int) -> onnx.TensorProto:
         return numpy_helper.from_array(rng.normal(0, 0.5, shape).astype(np.float32), name)
 
+    half = rng.normal(0, 0.5, (6, 1, 3, 3)).astype(np.float16)
     constants = [
-        constant("stem_weight", 6, 1, 3, 3),
+        numpy_helper.from_array(half, "stem_half"),
         constant("stem_bias", 6),
         constant("depth_weight", 6, 1, 3, 3),
         constant("depth_bias", 6),
@@ -29,6 +30,7 @@ def small_graph() -> bytes:
         numpy_helper.from_array(np.array(6, dtype=np.float32), "six"),
     ]
     nodes = [
+        helper.make_node("Cast", ["stem_half"], ["stem_weight"], to=TensorProto.FLOAT),
         helper.make_node(
             "Conv", ["pixels", "stem_weight", "stem_bias"], ["a"], strides=[2, 2], pads=[0, 0, 1, 1]
         ),
