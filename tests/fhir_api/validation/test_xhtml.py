@@ -44,6 +44,7 @@ def test_formatting_links_and_images_are_allowed(inner: str) -> None:
         "<a href='JaVa\tScript:alert(1)'>a</a>",
         "<a href='&#106;avascript:alert(1)'>a</a>",
         "<a href='vbscript:a'>a</a>",
+        "<a href='view-source:a'>a</a>",
         "<a href='data:text/html,a'>a</a>",
         "<img src='javascript:a' alt=''/>",
         "<p style='width: expression(alert(1))'>a</p>",
