@@ -16,127 +16,24 @@ XHTML = "http://www.w3.org/1999/xhtml"
 XML = "http://www.w3.org/XML/1998/namespace"
 MAX_DEPTH = 200
 
-ELEMENTS = frozenset(
-    [
-        "a",
-        "abbr",
-        "acronym",
-        "address",
-        "area",
-        "b",
-        "bdo",
-        "big",
-        "blockquote",
-        "br",
-        "caption",
-        "cite",
-        "code",
-        "col",
-        "colgroup",
-        "dd",
-        "del",
-        "dfn",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "img",
-        "ins",
-        "kbd",
-        "li",
-        "map",
-        "ol",
-        "p",
-        "pre",
-        "q",
-        "samp",
-        "small",
-        "span",
-        "strong",
-        "sub",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "tt",
-        "u",
-        "ul",
-        "var",
-    ]
-)
-ATTRIBUTES = frozenset(
-    [
-        "abbr",
-        "accesskey",
-        "align",
-        "alt",
-        "axis",
-        "bgcolor",
-        "border",
-        "cellpadding",
-        "cellspacing",
-        "char",
-        "charoff",
-        "charset",
-        "cite",
-        "class",
-        "clear",
-        "color",
-        "colspan",
-        "compact",
-        "coords",
-        "datetime",
-        "dir",
-        "face",
-        "frame",
-        "headers",
-        "height",
-        "href",
-        "hreflang",
-        "hspace",
-        "id",
-        "ismap",
-        "lang",
-        "longdesc",
-        "name",
-        "nohref",
-        "noshade",
-        "nowrap",
-        "rel",
-        "rev",
-        "rowspan",
-        "rules",
-        "scope",
-        "shape",
-        "size",
-        "span",
-        "src",
-        "start",
-        "style",
-        "summary",
-        "tabindex",
-        "target",
-        "title",
-        "type",
-        "usemap",
-        "valign",
-        "value",
-        "vspace",
-        "width",
-    ]
-)
+# fmt: off
+ELEMENTS = frozenset({
+    "a", "abbr", "acronym", "address", "area", "b", "bdo", "big", "blockquote", "br",
+    "caption", "cite", "code", "col", "colgroup", "dd", "del", "dfn", "div", "dl", "dt", "em",
+    "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "map", "ol",
+    "p", "pre", "q", "samp", "small", "span", "strong", "sub", "sup", "table", "tbody", "td",
+    "tfoot", "th", "thead", "tr", "tt", "u", "ul", "var",
+})
+ATTRIBUTES = frozenset({
+    "abbr", "accesskey", "align", "alt", "axis", "bgcolor", "border", "cellpadding",
+    "cellspacing", "char", "charoff", "charset", "cite", "class", "clear", "color", "colspan",
+    "compact", "coords", "datetime", "dir", "face", "frame", "headers", "height", "href",
+    "hreflang", "hspace", "id", "ismap", "lang", "longdesc", "name", "nohref", "noshade",
+    "nowrap", "rel", "rev", "rowspan", "rules", "scope", "shape", "size", "span", "src",
+    "start", "style", "summary", "tabindex", "target", "title", "type", "usemap", "valign",
+    "value", "vspace", "width",
+})
+# fmt: on
 LINKS = frozenset({"href", "src", "cite", "longdesc", "usemap"})
 SCHEMES = frozenset({"http", "https", "mailto", "tel", "ftp", "urn", "cid"})
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):")
@@ -230,9 +127,9 @@ def _check_attribute(attribute: str, value: str) -> None:
     # Browsers read through white space and control characters in a scheme, so they are taken out first.
     plain = "".join(c for c in value if c > " ").lower()
     scheme = _SCHEME.match(plain) if name in LINKS else None
-    if scheme is not None and scheme[1] not in SCHEMES:
-        if name != "src" or not plain.startswith("data:image/"):
-            raise _NotAllowed("The narrative has a link of a kind that is not allowed in one.")
+    an_image = name == "src" and plain.startswith("data:image/")
+    if scheme is not None and scheme[1] not in SCHEMES and not an_image:
+        raise _NotAllowed("The narrative has a link of a kind that is not allowed in one.")
     if name == "style" and ("javascript:" in plain or "expression(" in plain):
         raise _NotAllowed("The narrative has a style that runs a script.")
 
