@@ -151,6 +151,8 @@ class DicomWebClient:
         async with self._http.stream("GET", url, headers={"accept": accept}) as answer:
             _check(answer)
             media = MediaType.parse(answer.headers.get("content-type", ""))
+            if media.name.startswith("text/") or media.name.endswith("json"):
+                raise Unexpected("an instance was asked for and a page or a message came")
             if media.name != "multipart/related":
                 fetched.append(await _to_file(directory, media.name, answer.aiter_bytes()))
                 return
