@@ -40,7 +40,7 @@ class Group:
         self._connection = connection
         self._names = names
         self._blob_exists = blob_exists
-        self._current: dict[tuple[str, str], Current] = {}
+        self._current: dict[tuple[str, str], Current | None] = {}
         self._entries = EntryRows()
         self._resources: dict[int, tuple[object, ...]] = {}
         self._versions: list[tuple[object, ...]] = []
@@ -190,6 +190,7 @@ class Group:
             queue.change(self._connection, rid, type, write.queue)
 
     def _load(self, keys: list[tuple[str, str]]) -> None:
+        self._current.update(dict.fromkeys(keys))
         numbers = {type: self._names.find(type) for type in {type for type, _ in keys}}
         wanted = [(id, numbers[type], type) for type, id in keys if numbers[type] is not None]
         for at in range(0, len(wanted), 64):

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 POLL_S = 0.025
 """How often another process's writes are looked for, while anybody waits."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Those who wait for a type. ``since``: its last write when the first of them came."""
+
+    since: int
+    futures: set[asyncio.Future[None]] = field(default_factory=set)
 
 
 class Changes:
@@ -15,49 +24,48 @@ class Changes:
         """``data_version`` differs after any write by any process; ``last_write`` after one of that type."""
         self._data_version = data_version
         self._last_write = last_write
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
-        self._poll: asyncio.Task[None] | None = None
+        self._waiting: dict[str, _Waiting] = {}
+        self._looking: asyncio.Task[None] | None = None
 
-    def written(self, types: set[str]) -> None:
+    def written(self, types: Iterable[str]) -> None:
+        """Ends the waits for these types."""
         for type in types:
-            for future in self._waiting.pop(type, ()):
+            waiting = self._waiting.pop(type, None)
+            for future in waiting.futures if waiting else ():
                 if not future.done():
                     future.set_result(None)
 
     async def wait(self, type: str, timeout_s: float) -> None:
+        waiting = self._waiting.get(type)
+        if waiting is None:
+            waiting = self._waiting[type] = _Waiting(self._last_write(type))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(type, []).append(future)
-        if self._poll is None or self._poll.done():
-            self._poll = asyncio.create_task(self._look())
+        waiting.futures.add(future)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(future, timeout_s)
         finally:
-            waiting = self._waiting.get(type, [])
-            if future in waiting:
-                waiting.remove(future)
-            if not waiting:
-                self._waiting.pop(type, None)
+            waiting.futures.discard(future)
+            if not waiting.futures and self._waiting.get(type) is waiting:
+                del self._waiting[type]
 
     async def close(self) -> None:
-        if self._poll is not None:
-            self._poll.cancel()
+        """Ends all waits."""
+        if self._looking is not None:
+            self._looking.cancel()
             with suppress(asyncio.CancelledError):
-                await self._poll
-        self.written(set(self._waiting))
+                await self._looking
+        self.written(list(self._waiting))
 
     async def _look(self) -> None:
-        seen = self._data_version()
-        last: dict[str, int] = {}
+        seen = None
         while self._waiting:
-            for type in self._waiting:
-                if type not in last:
-                    last[type] = self._last_write(type)
-            await asyncio.sleep(POLL_S)
             now = self._data_version()
-            if now == seen:
-                continue
-            seen = now
-            after = {type: self._last_write(type) for type in self._waiting}
-            self.written({type for type, at in after.items() if at != last.get(type, at)})
-            last = after
+            if now != seen:
+                seen = now
+                self.written(
+                    [type for type, w in self._waiting.items() if self._last_write(type) != w.since]
+                )
+            await asyncio.sleep(POLL_S)

@@ -34,6 +34,7 @@ def connect(directory: Path, *, cache_mib: int, read_only: bool) -> sqlite3.Conn
             if not read_only:
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA fullfsync = 1")  # macOS: past the disk's own cache
             connection.execute(f"PRAGMA cache_size = {-1024 * cache_mib}")
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # see checkpoints.py

@@ -30,15 +30,15 @@ class Kind(IntEnum):
 
 
 class Names:
-    """Looks numbers up; ``Names.add…`` makes new ones inside the writer's transaction."""
+    """Looks numbers up; ``add`` and ``add_param`` make new ones, inside the writer's transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._names: dict[str, int] = {}
         self._texts: dict[int, str] = {}
         self._params: dict[tuple[int, str, int], int] = {}
-        self._kinds: dict[tuple[int, str], list[tuple[Kind, int]]] = {}
-        self._added: list[tuple[dict[object, int], object]] = []
+        self._added_names: list[str] = []
+        self._added_params: list[tuple[int, str, int]] = []
 
     def find(self, text: str) -> int | None:
         number = self._names.get(text)
@@ -54,7 +54,7 @@ class Names:
         if number is None:
             cursor = self._connection.execute("INSERT INTO name (text) VALUES (?)", (text,))
             number = self._remember(text, cursor.lastrowid or 0)
-            self._added.append((self._names, text))  # type: ignore[arg-type]
+            self._added_names.append(text)
         return number
 
     def text(self, number: int) -> str:
@@ -87,7 +87,7 @@ class Names:
                 "INSERT INTO param (type, name, kind) VALUES (?, ?, ?)", key
             )
             number = self._params[key] = cursor.lastrowid or 0
-            self._added.append((self._params, key))  # type: ignore[arg-type]
+            self._added_params.append(key)
         return number
 
     def kinds_of(self, type: int, name: str) -> list[tuple[Kind, int]]:
@@ -98,15 +98,19 @@ class Names:
         return [(Kind(kind), number) for kind, number in rows]
 
     def committed(self) -> None:
-        self._added.clear()
+        """What the transaction added is there to stay."""
+        self._added_names.clear()
+        self._added_params.clear()
 
     def rolled_back(self) -> None:
         """What the transaction added is not there."""
-        for cache, key in self._added:
-            number = cache.pop(key, None)
-            if number is not None and cache is self._names:
+        for text in self._added_names:
+            number = self._names.pop(text, None)
+            if number is not None:
                 self._texts.pop(number, None)
-        self._added.clear()
+        for key in self._added_params:
+            self._params.pop(key, None)
+        self.committed()
 
     def _remember(self, text: str, number: int) -> int:
         if len(self._names) >= _CACHE_LIMIT:

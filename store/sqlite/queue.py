@@ -10,6 +10,7 @@ from heapq import merge
 from itertools import islice
 
 from store.interface import QueueAction, QueueChange, QueueEntry
+from store.sqlite.names import Names
 
 _COLUMNS = (
     "r.id, q.topics, q.priority, q.enqueued, q.ready, q.owner, q.expires, q.attempts, q.progress"
@@ -46,33 +47,37 @@ def owner(connection: sqlite3.Connection, rid: int) -> str | None:
 
 def renew(
     connection: sqlite3.Connection,
-    type: int,
+    names: Names,
+    type: str,
     id: str,
     owner: str,
     expires_us: int,
     progress: bytes | None,
 ) -> bool:
+    """False: the lease is not the owner's."""
     cursor = connection.execute(
         "UPDATE queue SET expires = ?, progress = coalesce(?, progress) WHERE owner = ?"
         " AND rid = (SELECT rid FROM resource WHERE id = ? AND type = ?)",
-        (expires_us, progress, owner, id, type),
+        (expires_us, progress, owner, id, names.find(type)),
     )
     return cursor.rowcount == 1
 
 
 def next_ready(
     connection: sqlite3.Connection,
-    type_name: str,
-    type: int,
+    names: Names,
+    type: str,
     topics: Sequence[str],
     now_us: int,
     limit: int,
 ) -> list[QueueEntry]:
+    """Ready and not leased, in order of priority and age."""
+    number = names.find(type)
     by_topic = [
         connection.execute(
             "SELECT -priority, enqueued, rid FROM queue_waiting WHERE type = ? AND topic = ? AND ready <= ?"
             " ORDER BY priority DESC, enqueued, rid LIMIT ?",
-            (type, topic, now_us, limit),
+            (number, topic, now_us, limit),
         ).fetchall()
         for topic in set(topics)
     ]
@@ -83,37 +88,37 @@ def next_ready(
         " WHERE q.rid IN (SELECT value FROM json_each(?))",
         (json.dumps(rids),),
     ).fetchall()
-    entries = {row[0]: _entry(type_name, row[1:]) for row in rows}
+    entries = {row[0]: _entry(type, row[1:]) for row in rows}
     return [entries[rid] for rid in rids if rid in entries]
 
 
 def entries(
-    connection: sqlite3.Connection, type_name: str, type: int, ids: Sequence[str]
+    connection: sqlite3.Connection, names: Names, type: str, ids: Sequence[str]
 ) -> dict[str, QueueEntry]:
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM json_each(?) w CROSS JOIN resource r ON r.id = w.value AND r.type = ?"
         " CROSS JOIN queue q ON q.rid = r.rid",
-        (json.dumps(list(ids)), type),
+        (json.dumps(list(ids)), names.find(type)),
     )
-    return {row[0]: _entry(type_name, row) for row in rows}
+    return {row[0]: _entry(type, row) for row in rows}
 
 
 def expired(
-    connection: sqlite3.Connection, type_name: str, type: int, now_us: int, limit: int
+    connection: sqlite3.Connection, names: Names, type: str, now_us: int, limit: int
 ) -> list[QueueEntry]:
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM queue q INDEXED BY queue_expires CROSS JOIN resource r ON r.rid = q.rid"
         " WHERE q.type = ? AND q.expires <= ? AND q.owner IS NOT NULL ORDER BY q.expires LIMIT ?",
-        (type, now_us, limit),
+        (names.find(type), now_us, limit),
     )
-    return [_entry(type_name, row) for row in rows]
+    return [_entry(type, row) for row in rows]
 
 
-def depth(connection: sqlite3.Connection, type: int) -> dict[int, int]:
+def depth(connection: sqlite3.Connection, names: Names, type: str) -> dict[int, int]:
     return dict(
         connection.execute(
             "SELECT priority, count(*) FROM queue WHERE type = ? AND owner IS NULL GROUP BY priority",
-            (type,),
+            (names.find(type),),
         ).fetchall()
     )
 

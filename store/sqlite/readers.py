@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from store.errors import SearchTooCostly
 from store.sqlite.conditions import Sql
@@ -29,6 +30,8 @@ LONGEST_S = 30.0
 _STEPS_BETWEEN_LOOKS = 4_000
 _SHAPES_LIMIT = 500
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Rows = list[tuple[Any, ...]]
 
 
@@ -42,6 +45,22 @@ class Readers:
         self._of_thread = threading.local()
         self._in_pool: list[_Counted] = []
         self._long: set[str] = set()
+
+    def run(
+        self,
+        call: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Something quick, on the event loop: ``call(connection, …)``.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        try:
+            return call(self.connection, *args, **kwargs)
+        except sqlite3.Error as error:
+            raise translated(error) from error
 
     async def fetch(self, statement: Sql) -> Rows:
         """The rows of a SELECT.

@@ -13,7 +13,7 @@ import sqlite3
 from store.errors import StoreUnavailable
 
 LAYOUT = 1
-"""Kept in ``PRAGMA user_version``. A newer file is refused; an older one is migrated."""
+"""Kept in ``PRAGMA user_version``. A newer file is refused; there is no older one yet."""
 
 APPLICATION_ID = 0x48565354
 """'HVST' in the file's header, so that no foreign database is taken for ours."""
@@ -120,5 +120,6 @@ def prepare(connection: sqlite3.Connection) -> None:
             connection.execute(f"PRAGMA user_version = {LAYOUT}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise

@@ -14,9 +14,10 @@ from store.sqlite.plan import NO_VALUE, Plan, Probe, Source, plan_count, plan_pa
 from store.sqlite.values import value_column
 
 
-def page_statement(query: Query, compiler: Compiler, probe: Probe) -> Sql:
+def page_statement(connection: sqlite3.Connection, names: Names, query: Query) -> Sql:
     """SELECT of a page and one row more: rid, id, version, updated, method, content, blob, sort values…"""
-    plan = plan_page(query, compiler, probe)
+    compiler = Compiler(names, query.type)
+    plan = plan_page(query, compiler, _prober(connection))
     candidates = _candidates(plan, query, compiler)
     values = "".join(f", p.k{at}" for at in range(len(query.sort)))
     return Sql(
@@ -34,8 +35,8 @@ def page(query: Query, rows: list[tuple[Any, ...]]) -> Page:
     return Page(hits, more=len(rows) > query.limit)
 
 
-def count_statement(query: Query, compiler: Compiler, probe: Probe) -> Sql:
-    plan = plan_count(query, compiler, probe)
+def count_statement(connection: sqlite3.Connection, names: Names, query: Query) -> Sql:
+    plan = plan_count(query, Compiler(names, query.type), _prober(connection))
     (source,) = plan.sources
     where = _all((*source.where, *plan.tests))
     return Sql(f"SELECT count(*) FROM {source.tables} WHERE {where.text}", where.values)
@@ -43,12 +44,12 @@ def count_statement(query: Query, compiler: Compiler, probe: Probe) -> Sql:
 
 def matching_ids(connection: sqlite3.Connection, names: Names, query: Query) -> list[str]:
     """The ids on the query's page, read by a connection of one's own."""
-    statement = page_statement(query, Compiler(names, query.type), prober(connection))
+    statement = page_statement(connection, names, query)
     rows = connection.execute(statement.text, statement.values).fetchall()
     return [row[1] for row in rows[: query.limit]]
 
 
-def prober(connection: sqlite3.Connection) -> Probe:
+def _prober(connection: sqlite3.Connection) -> Probe:
     def probe(rids: Sql) -> int:
         row = connection.execute(f"SELECT count(*) FROM ({rids.text})", rids.values).fetchone()
         return int(row[0])

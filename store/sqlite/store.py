@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from store.errors import StoreUnavailable
 from store.files import FileBlobs
@@ -15,29 +16,20 @@ from store.interface import (
     HistoryQuery,
     HistoryRow,
     OutboxRow,
-    Outgoing,
     Page,
     QueueEntry,
     Version,
 )
 from store.query import Query
-from store.sqlite import history, queue, search
+from store.sqlite import history, outbox, queue, search, versions
 from store.sqlite.changes import Changes
 from store.sqlite.checkpoints import Checkpoints
-from store.sqlite.conditions import Compiler
 from store.sqlite.connections import connect, translated
 from store.sqlite.names import Names
 from store.sqlite.readers import Readers
 from store.sqlite.schema import prepare
 from store.sqlite.turn import Turn
 from store.sqlite.writer import Writer
-
-_VERSION = (
-    "SELECT v.version, v.updated, v.method, v.content, v.blob"
-    " FROM resource r CROSS JOIN version v ON {join} WHERE r.id = ? AND r.type = ?"
-)
-_READ = _VERSION.format(join="v.sequence = r.sequence")
-_READ_VERSION = _VERSION.format(join="v.rid = r.rid AND v.version = ?")
 
 
 class SqliteStore:
@@ -58,9 +50,8 @@ class SqliteStore:
         except BaseException:
             writing.close()
             raise
-        self._connection = self._readers.connection
         self._closed = False
-        self._names = Names(self._connection)
+        self._names = Names(self._readers.connection)
         self._changes = Changes(self._data_version, self._last_write)
         self._turn = Turn(directory / "write.lock")
         self.blobs = FileBlobs(directory / "blobs", self._remove_unnamed)
@@ -102,117 +93,80 @@ class SqliteStore:
         await self._writer.submit(commit)
 
     async def read(self, type: str, id: str) -> Version | None:
-        number = self._names.find(type)
-        row = self._one(_READ, (id, number))
-        return None if row is None else Version(type, id, *row)
+        return self._readers.run(versions.read, self._names, type, id)
 
     async def read_many(self, keys: Sequence[tuple[str, str]]) -> list[Version | None]:
-        return [await self.read(type, id) for type, id in keys]
+        return self._readers.run(versions.read_many, self._names, keys)
 
     async def read_version(self, type: str, id: str, version: int) -> Version | None:
-        row = self._one(_READ_VERSION, (version, id, self._names.find(type)))
-        return None if row is None else Version(type, id, *row)
+        return self._readers.run(versions.read_version, self._names, type, id, version)
 
     async def search(self, query: Query) -> Page:
-        compiler = Compiler(self._names, query.type)
-        statement = search.page_statement(query, compiler, search.prober(self._connection))
+        statement = self._readers.run(search.page_statement, self._names, query)
         return search.page(query, await self._readers.fetch(statement))
 
     async def count(self, query: Query) -> int:
-        compiler = Compiler(self._names, query.type)
-        statement = search.count_statement(query, compiler, search.prober(self._connection))
+        statement = self._readers.run(search.count_statement, self._names, query)
         return int((await self._readers.fetch(statement))[0][0])
 
     async def history(self, query: HistoryQuery) -> list[HistoryRow]:
-        fetched = await self._readers.fetch(history.page_statement(query, self._names))
-        return history.rows(fetched, self._names)
+        statement = self._readers.run(history.page_statement, self._names, query)
+        return history.rows(await self._readers.fetch(statement), self._names)
 
     async def history_count(self, query: HistoryQuery) -> int:
-        statement = history.count_statement(query, self._names)
+        statement = self._readers.run(history.count_statement, self._names, query)
         return int((await self._readers.fetch(statement))[0][0])
 
     async def next_ready(
         self, type: str, topics: Sequence[str], now_us: int, limit: int = 1
     ) -> list[QueueEntry]:
-        number = self._names.find(type)
-        if number is None:
-            return []
-        return queue.next_ready(self._connection, type, number, topics, now_us, limit)
+        return self._readers.run(queue.next_ready, self._names, type, topics, now_us, limit)
 
     async def queue_entry(self, type: str, id: str) -> QueueEntry | None:
         return (await self.queue_entries(type, [id])).get(id)
 
     async def queue_entries(self, type: str, ids: Sequence[str]) -> dict[str, QueueEntry]:
-        number = self._names.find(type)
-        return {} if number is None else queue.entries(self._connection, type, number, ids)
+        return self._readers.run(queue.entries, self._names, type, ids)
 
     async def expired_leases(self, type: str, now_us: int, limit: int = 100) -> list[QueueEntry]:
-        number = self._names.find(type)
-        return (
-            [] if number is None else queue.expired(self._connection, type, number, now_us, limit)
-        )
+        return self._readers.run(queue.expired, self._names, type, now_us, limit)
 
     async def renew_lease(
         self, type: str, id: str, owner: str, lease_expires_at_us: int, progress: bytes | None
     ) -> bool:
-        def renew(connection: sqlite3.Connection, names: Names) -> bool:
-            number = names.find(type)
-            return number is not None and queue.renew(
-                connection, number, id, owner, lease_expires_at_us, progress
-            )
-
-        return bool(await self._writer.submit(renew))
+        job = partial(
+            queue.renew,
+            type=type,
+            id=id,
+            owner=owner,
+            expires_us=lease_expires_at_us,
+            progress=progress,
+        )
+        return bool(await self._writer.submit(job))
 
     async def queue_depth(self, type: str) -> dict[int, int]:
-        number = self._names.find(type)
-        return {} if number is None else queue.depth(self._connection, number)
+        return self._readers.run(queue.depth, self._names, type)
 
     async def wait_for_change(self, type: str, timeout_s: float) -> None:
         await self._changes.wait(type, timeout_s)
 
     async def outbox(self, topic: str, limit: int = 100) -> list[OutboxRow]:
-        rows = self._connection.execute(
-            "SELECT sequence, topic, payload, key FROM outbox WHERE topic = ? ORDER BY sequence LIMIT ?",
-            (topic, limit),
-        ).fetchall()
-        return [OutboxRow(sequence, Outgoing(*rest)) for sequence, *rest in rows]
+        return self._readers.run(outbox.undelivered, topic, limit)
 
     async def outbox_done(self, sequences: Sequence[int]) -> None:
-        def remove(connection: sqlite3.Connection, _: Names) -> None:
-            connection.executemany(
-                "DELETE FROM outbox WHERE sequence = ?", [(sequence,) for sequence in sequences]
-            )
-
-        await self._writer.submit(remove)
-
-    def _one(self, statement: str, values: tuple[object, ...]) -> tuple[Any, ...] | None:
-        try:
-            row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
-        except sqlite3.Error as error:
-            raise translated(error) from error
-        return row
+        await self._writer.submit(partial(outbox.remove, sequences=sequences))
 
     def _data_version(self) -> int:
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        return self._readers.run(versions.data_version)
 
     def _last_write(self, type: str) -> int:
-        row = self._connection.execute(
-            "SELECT max(sequence) FROM version WHERE type = ?", (self._names.find(type),)
-        ).fetchone()
-        return int(row[0] or 0)
+        return self._readers.run(versions.last_write, self._names, type)
 
     async def _remove_unnamed(self, candidates: list[str]) -> int:
         """Removes those blobs that no version names, while nothing can be committed that would."""
 
         def remove(connection: sqlite3.Connection, _: Names) -> int:
-            unnamed = [
-                sha256
-                for sha256 in candidates
-                if connection.execute(
-                    "SELECT 1 FROM version_blob WHERE sha256 = ? LIMIT 1", (sha256,)
-                ).fetchone()
-                is None
-            ]
+            unnamed = [sha for sha in candidates if not versions.names_blob(connection, sha)]
             return self.blobs.remove(unnamed)
 
         return int(await self._writer.submit(remove))

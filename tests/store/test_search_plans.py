@@ -24,7 +24,7 @@ from store.query import (
     TokenIs,
 )
 from store.sqlite import SqliteStore, plan, readers, search
-from store.sqlite.conditions import TABLE_OF, Compiler
+from store.sqlite.conditions import TABLE_OF
 from tests.contract.search_examples import (
     QUESTIONS,
     STORED,
@@ -114,8 +114,7 @@ async def test_no_page_scans_a_table_or_sorts_what_an_index_has_in_order(
 
 
 def explained(store: SqliteStore, query: Query) -> list[str]:
-    connection = store._connection
-    compiler = Compiler(store._names, query.type)
-    statement = search.page_statement(query, compiler, search.prober(connection))
+    connection = store._readers.connection
+    statement = search.page_statement(connection, store._names, query)
     rows = connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.values)
     return [row[3] for row in rows]
