@@ -27,6 +27,7 @@ STATUS = {
     "not-found": (404, "not-found"),
     "not-acceptable": (406, "not-supported"),
     "conflict": (409, "conflict"),
+    "too-costly": (403, "too-costly"),
     "too-long": (413, "too-long"),
     "media-type": (415, "not-supported"),
     "transient": (503, "transient"),
