@@ -67,7 +67,7 @@ def build_app(settings: Settings) -> App:
         StoreUnavailable: the data folder cannot be used.
     """
     key = deployment_key(settings.data_dir)
-    fhir_url = f"{settings.base_url}/fhir" if settings.base_url else ""
+    fhir_url = settings.fhir_url
     api = Api(
         store=SqliteStore.open(settings.data_dir),
         validator=Validator(),
@@ -107,7 +107,7 @@ def build_app(settings: Settings) -> App:
         archive,
         admission(authenticate),
         partial(subject_named_in_files, api),
-        base_url=f"{settings.base_url}/dicom-web" if settings.base_url else "",
+        base_url=f"{settings.public_url}/dicom-web" if fhir_url else "",
     )
     rooms: dict[str, Application] = {
         "fhir": fhir_app(api, authenticate),

@@ -14,6 +14,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
+
 
 class OutOfScope(StrEnum):
     """What happens to a study outside the population that a model was trained on."""
@@ -58,7 +60,7 @@ class Settings(BaseSettings):
     )
     base_url: str | None = Field(
         None,
-        description="The server's address as clients see it, without /fhir; else taken from host and port",
+        description="The server's address as clients see it, without /fhir; else made of host and port",
     )
     body_limit_bytes: int = Field(
         64 * 2**20, ge=1024, description="Largest body of a FHIR request that is not a raw Binary"
@@ -113,6 +115,13 @@ class Settings(BaseSettings):
     def is_token_set(self) -> bool:
         """Whether the operator chose the token, so that it need not be printed."""
         return "token" in self.model_fields_set
+
+    @property
+    def fhir_url(self) -> str:
+        """The FHIR base that stored references are read against; empty where only each client knows how it came."""
+        if self.base_url is None and self.host in WILDCARDS:
+            return ""
+        return f"{self.public_url}/fhir"
 
     @property
     def public_url(self) -> str:
