@@ -1,22 +1,23 @@
 """Blobs as files named by their content's hash, for the embedded backend.
 
-    blobs/ab/cd/abcd…            the bytes (sha256 in hex)
+    blobs/ab/abcd…               the bytes (sha256 in hex)
     blobs/staging/<process>/     what is still being written; removed once its process is gone
 
-A file is written and fsynced in staging, renamed to its name, and the folder fsynced: a name in ``ab/cd`` always
+A file is written and fsynced in staging, renamed to its name, and the folder fsynced: a name in ``ab`` always
 has all its bytes, through kill and power loss.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -40,9 +41,11 @@ class FileBlobs:
     """Blobs below ``directory``. Several processes may use one directory."""
 
     def __init__(
-        self, directory: Path, remove_unnamed: Callable[[list[str]], Awaitable[int]]
+        self, directory: Path, remove_unnamed: Callable[[list[str], int], Awaitable[int]]
     ) -> None:
-        """``remove_unnamed`` removes those of the given blobs that nothing names, while nothing new can name them."""
+        """``remove_unnamed`` calls ``remove`` (with the time it is given) for those of the given blobs that nothing
+        names, while nothing new can name them.
+        """
         self._directory = directory
         self._remove_unnamed = remove_unnamed
         directory.mkdir(parents=True, exist_ok=True)
@@ -53,13 +56,17 @@ class FileBlobs:
         return await self._in_thread(self._put, data)
 
     async def put_stream(self, chunks: AsyncIterator[bytes]) -> BlobInfo:
-        file, path = self._staging.file()
+        file, path = await self._in_thread(self._staging.file)
         try:
             with file:
-                sha256, size = hashlib.sha256(), 0
+                sha256, waiting, size = hashlib.sha256(), bytearray(), 0
                 async for chunk in chunks:
-                    await self._in_thread(_append, file, sha256, chunk)
+                    waiting += chunk
                     size += len(chunk)
+                    if len(waiting) >= CHUNK_BYTES:
+                        await self._in_thread(_append, file, sha256, waiting)
+                        waiting = bytearray()
+                await self._in_thread(_append, file, sha256, waiting)
                 await self._in_thread(_sync, file)
             return await self._in_thread(self._keep, path, sha256.hexdigest(), size)
         finally:
@@ -105,19 +112,22 @@ class FileBlobs:
         old = await self._in_thread(self._older_than, older_than_us)
         removed = 0
         for at in range(0, len(old), _SWEEP_BATCH):
-            removed += await self._remove_unnamed(old[at : at + _SWEEP_BATCH])
+            removed += await self._remove_unnamed(old[at : at + _SWEEP_BATCH], older_than_us)
         return removed
 
     def exists(self, sha256: str) -> bool:
         path = self._path(sha256)
         return path is not None and path.exists()
 
-    def remove(self, names: list[str]) -> int:
-        """Removes the files; the caller has made sure that nothing names them."""
+    def remove(self, names: list[str], older_than_us: int) -> int:
+        """Removes those that were not put again since; the caller has made sure that nothing names them."""
+        removed = 0
         for sha256 in names:
-            if (path := self._path(sha256)) is not None:
+            path = self._path(sha256)
+            if path is not None and _is_older(path, older_than_us):
                 path.unlink(missing_ok=True)
-        return len(names)
+                removed += 1
+        return removed
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
@@ -135,7 +145,7 @@ class FileBlobs:
     def _path(self, sha256: str) -> Path | None:
         if not _SHA256.fullmatch(sha256):
             return None
-        return self._directory / sha256[:2] / sha256[2:4] / sha256
+        return self._directory / sha256[:2] / sha256
 
     def _put(self, data: bytes) -> BlobInfo:
         sha256 = hashlib.sha256(data).hexdigest()
@@ -158,8 +168,9 @@ class FileBlobs:
         try:
             return self._keep(path, sha256, size)
         except OSError as error:
-            if error.errno != 18:  # EXDEV: another file system; copied, then removed.
+            if error.errno != errno.EXDEV:
                 raise
+        # On another file system: copied, then removed.
         staged, copy = self._staging.file()
         try:
             with staged, path.open("rb") as file:
@@ -177,12 +188,11 @@ class FileBlobs:
             return BlobInfo(sha256, size)
         path = self._path(sha256)
         assert path is not None
-        for folder in (path.parent.parent, path.parent):
-            if not folder.exists():
-                folder.mkdir(exist_ok=True)
-                _sync_folder(folder.parent)
+        if not path.parent.exists():
+            path.parent.mkdir(exist_ok=True)
+            sync_folder(self._directory)
         staged.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return BlobInfo(sha256, size)
 
     def _renewed(self, sha256: str) -> bool:
@@ -208,16 +218,8 @@ class FileBlobs:
             return file.read()
 
     def _older_than(self, older_than_us: int) -> list[str]:
-        return [
-            file.name
-            for file in self._files()
-            if file.stat().st_mtime_ns // 1000 < older_than_us and _SHA256.fullmatch(file.name)
-        ]
-
-    def _files(self) -> Iterator[Path]:
-        for first in self._directory.glob("[0-9a-f][0-9a-f]"):
-            for second in first.iterdir():
-                yield from second.iterdir()
+        files = self._directory.glob("[0-9a-f][0-9a-f]/*")
+        return [file.name for file in files if _is_older(file, older_than_us)]
 
 
 class _Staging:
@@ -261,7 +263,7 @@ def _remove_abandoned(parent: Path) -> None:
             os.close(number)
 
 
-def _append(file: BinaryIO, sha256: hashlib._Hash, chunk: bytes) -> None:
+def _append(file: BinaryIO, sha256: hashlib._Hash, chunk: bytearray) -> None:
     sha256.update(chunk)
     file.write(chunk)
 
@@ -271,7 +273,17 @@ def _sync(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def _is_older(path: Path, than_us: int) -> bool:
+    try:
+        return path.stat().st_mtime_ns // 1000 < than_us
+    except FileNotFoundError:
+        return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in the folder survive power loss."""
+    if os.name == "nt":
+        return
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from store.errors import StoreUnavailable
-from store.files import FileBlobs
+from store.files import FileBlobs, sync_folder
 from store.interface import (
     Commit,
     HistoryQuery,
@@ -72,11 +72,14 @@ class SqliteStore:
         """
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            return cls(data_dir, readers)
+            store = cls(data_dir, readers)
+            sync_folder(data_dir)
+            sync_folder(data_dir.parent)
         except OSError as error:
             raise StoreUnavailable(
                 f"the data directory cannot be used: {error.strerror}"
             ) from error
+        return store
 
     async def close(self) -> None:
         """Writes what waits; after that the store is unavailable. A second close does nothing."""
@@ -162,11 +165,11 @@ class SqliteStore:
     def _last_write(self, type: str) -> int:
         return self._readers.run(versions.last_write, self._names, type)
 
-    async def _remove_unnamed(self, candidates: list[str]) -> int:
+    async def _remove_unnamed(self, candidates: list[str], older_than_us: int) -> int:
         """Removes those blobs that no version names, while nothing can be committed that would."""
 
         def remove(connection: sqlite3.Connection, _: Names) -> int:
             unnamed = [sha for sha in candidates if not versions.names_blob(connection, sha)]
-            return self.blobs.remove(unnamed)
+            return self.blobs.remove(unnamed, older_than_us)
 
         return int(await self._writer.submit(remove))
