@@ -83,7 +83,9 @@ def _tell_the_story(settings: Settings, console: Console, supervisor: Supervisor
     headers = {"Authorization": f"Bearer {settings.token}"}
     with httpx.Client(base_url=base, headers=headers, timeout=30.0, trust_env=False) as ehr:
         patient = _post(ehr, PATIENT, if_none_exist="identifier=urn:healthvision:demo|demo-patient")
-        study = _upload(ehr, settings, f"Patient/{patient['id']}")
+        study = _study(
+            ehr, _upload(ehr, settings, f"Patient/{patient['id']}"), f"Patient/{patient['id']}"
+        )
         console.print(
             f"Patient/{patient['id']} and {study} are there; the EHR posts a Task.", highlight=False
         )
@@ -121,7 +123,21 @@ def _post(
     return _json(ehr.post(f"/{resource['resourceType']}", json=resource, headers=headers))
 
 
+def _study(ehr: httpx.Client, study_instance_uid: str, patient: str) -> str:
+    """Posts the EHR's ImagingStudy; the upload has made one of that UID, so the conditional create finds it."""
+    uid = f"urn:oid:{study_instance_uid}"
+    resource = {
+        "resourceType": "ImagingStudy",
+        "status": "available",
+        "identifier": [{"system": "urn:dicom:uid", "value": uid}],
+        "subject": {"reference": patient},
+    }
+    stored = _post(ehr, resource, if_none_exist=f"identifier=urn:dicom:uid|{uid}")
+    return f"ImagingStudy/{stored['id']}"
+
+
 def _upload(ehr: httpx.Client, settings: Settings, patient: str) -> str:
+    """Sends the radiograph; answers its Study Instance UID."""
     path = get_testdata_file(RADIOGRAPH, download=False)
     if path is None:
         raise DemoFailure(f"{RADIOGRAPH} of the package pydicom-data is not installed")
@@ -131,7 +147,7 @@ def _upload(ehr: httpx.Client, settings: Settings, patient: str) -> str:
             data={"patient": patient},
             files={"files": (RADIOGRAPH, file, "application/dicom")},
         )
-    return str(_json(answer)["studies"][0]["study"])
+    return str(_json(answer)["studies"][0]["study_instance_uid"])
 
 
 def _follow(
