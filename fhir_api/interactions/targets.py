@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+import orjson
+
 from fhir_api.access import Interaction, decide
 from fhir_api.api import Api
 from fhir_api.definitions.elements import RESOURCE_TYPES
@@ -80,6 +82,8 @@ def check_entry(entry: Entry, request: Request) -> None:
         raise entry.refused(Category.INVALID, text, "request.url")
     if entry.method != "DELETE" and entry.resource is None:
         raise entry.refused(Category.INVALID, "The entry has no resource.", "resource")
+    if entry.resource and not entry.resource.startswith(b"{"):
+        raise entry.refused(Category.STRUCTURE, "The resource is not a JSON object.", "resource")
     interaction = {"POST": Interaction.CREATE, "PUT": Interaction.UPDATE}.get(
         entry.method, Interaction.DELETE
     )
@@ -200,7 +204,8 @@ def _only(type: str, matches: list[Version]) -> Version | None:
 def _id_of(entry: Entry) -> str | None:
     assert entry.resource is not None
     raw = members_of(entry.resource).get("id")
-    return bytes(raw)[1:-1].decode() if raw is not None else None
+    text = bytes(raw) if raw is not None else b""
+    return orjson.loads(text) if text.startswith(b'"') else None
 
 
 def _require_each_once(targets: tuple[Target, ...]) -> None:

@@ -11,20 +11,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import msgspec
-
 from fhir_api.api import Api
 from fhir_api.document import Tree
 from fhir_api.errors import Category, FhirError, Issue
 from fhir_api.http import Request, Response, preference
-from fhir_api.interactions.conditional import find_one
 from fhir_api.interactions.entries import Entry, answered, request_of, version_response
-from fhir_api.interactions.links import (
-    conditional_references,
-    replace_links,
-    replace_references,
-    require_no_placeholder,
-)
+from fhir_api.interactions.links import replace_links, require_no_placeholder
+from fhir_api.interactions.references import ConditionalReferences, Written
 from fhir_api.interactions.representation import page_content_of
 from fhir_api.interactions.targets import Action, Key, Target, TargetFinder, Targets, check_entry
 from fhir_api.interactions.write import (
@@ -141,7 +134,12 @@ async def _drafts(
 ) -> tuple[dict[int, Draft], tuple[Guard, ...]]:
     """Every resource to be written, its links replaced, by index; and what its conditional references rest on."""
     links = _links(found.targets)
-    resolver = _ConditionalReferences(api, request, found)
+    written = [
+        Written(target.entry.type, target.id, target.entry.resource)
+        for target in found.targets
+        if target.action in {Action.WRITE, Action.DELETE}
+    ]
+    references = ConditionalReferences(api, request.base_url, written, found.conditions)
     drafts: dict[int, Draft] = {}
     refusals: list[FhirError] = []
     for target in found.targets:
@@ -153,7 +151,7 @@ async def _drafts(
             await asyncio.sleep(0)
         try:
             body = replace_links(entry.resource, links)
-            body = await resolver.resolved(body)
+            body = await references.resolved(body)
             require_no_placeholder(body)
             drafts[entry.index] = draft(api, entry.type, body)
         except FhirError as error:
@@ -161,7 +159,7 @@ async def _drafts(
     if refusals:
         issues: list[Issue] = [issue for refusal in refusals for issue in refusal.issues]
         raise FhirError(refusals[0].category, refusals[0].text, issues=issues)
-    return drafts, tuple(resolver.guards)
+    return drafts, tuple(references.guards)
 
 
 def _links(targets: tuple[Target, ...]) -> dict[bytes, bytes]:
@@ -180,41 +178,6 @@ def _links(targets: tuple[Target, ...]) -> dict[bytes, bytes]:
         if "://" in base and base.endswith(f"/{target.entry.type}"):
             links.setdefault(f"{target.entry.type}/{id}".encode(), reference)
     return {link: target for link, target in links.items() if link != target}
-
-
-class _ConditionalReferences:
-    """Resolves ``Patient?identifier=x`` to the one resource that it finds, each condition once."""
-
-    def __init__(self, api: Api, request: Request, found: Targets) -> None:
-        self._api = api
-        self._request = request
-        self._known = dict(found.conditions)
-        self.guards: list[Guard] = []
-
-    async def resolved(self, body: bytes | msgspec.Raw) -> bytes:
-        """The resource with its conditional references replaced.
-
-        Raises:
-            FhirError: one of them finds none or several (412).
-        """
-        body = bytes(body)
-        conditional = conditional_references(body)
-        if not conditional:
-            return body
-        targets = {
-            text: f"{type}/{await self._id(type, criteria)}" for text, type, criteria in conditional
-        }
-        return replace_references(body, targets)
-
-    async def _id(self, type: str, criteria: str) -> str:
-        if (type, criteria) not in self._known:
-            matches = await find_one(self._api, type, criteria, self._request.base_url)
-            if not matches.versions:
-                text = f"A conditional reference finds no {type}."
-                raise FhirError(Category.PRECONDITION, text)
-            self.guards.append(matches.guard)
-            self._known[type, criteria] = matches.versions[0].id
-        return self._known[type, criteria]
 
 
 def _require_unique_urls(entries: list[Entry]) -> None:

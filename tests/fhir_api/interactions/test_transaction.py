@@ -272,6 +272,25 @@ async def test_a_conditional_reference_may_mean_what_the_transaction_creates(
     assert stored["subject"]["reference"] == f"Patient/{person}"
 
 
+async def test_a_conditional_reference_sees_what_the_transaction_does(client: Client) -> None:
+    """They are resolved last: after DELETE, POST and PUT."""
+    await client.put("Patient/gone", patient("1", id="gone"))
+    await client.put("Patient/changed", patient("2", id="changed"))
+    by_value = [observation(f"Patient?identifier=urn:test|{n}") for n in (1, 2)]
+    reply = await client.transaction(
+        *(entry("POST", "Observation", each) for each in by_value),
+        entry("DELETE", "Patient/gone"),
+        entry("POST", "Patient", patient("1")),
+        entry("PUT", "Patient/changed", patient("other", id="changed")),
+        entry("PUT", "Patient/new", patient("2", id="new")),
+    )
+    assert reply.status == 200, reply.body
+    made = ids(reply)
+    for observed, expected in ((made[0], made[3]), (made[1], "new")):
+        stored = (await client.get(f"Observation/{observed}")).json
+        assert stored["subject"]["reference"] == f"Patient/{expected}"
+
+
 async def test_a_conditional_reference_to_none_or_several_is_412(client: Client) -> None:
     made = entry("POST", "Observation", observation("Patient?identifier=urn:test|1"))
     assert (await client.transaction(made)).status == 412
@@ -303,6 +322,9 @@ async def test_a_placeholder_that_no_entry_has_is_refused(client: Client) -> Non
         (entry("POST", "Task/$claim", {"resourceType": "Parameters"}), None),
         (entry("POST", "Patient", observation("Patient/1")), "Bundle.entry[0].resource"),
         ({"resource": patient()}, "Bundle.entry[0].request"),
+        (entry("PUT", "Patient/a", [1]), "Bundle.entry[0].resource"),
+        (entry("POST", "Patient", 5), "Bundle.entry[0].resource"),
+        (entry("PUT", "Patient/2", {**patient(), "id": 123}), "Bundle.entry[0].request"),
     ],
 )
 async def test_what_a_transaction_cannot_do_is_refused_by_name(
