@@ -39,6 +39,9 @@ GZIP_LEVEL = 1
 """Answers are packed while somebody waits: the first level is most of the gain."""
 GZIP_IN_THREAD_FROM = 256 * 1024
 
+REVALIDATE = (b"cache-control", b"private, no-cache")
+"""What is said of a patient is shown again only when it is known to be current, and kept by nobody in between."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9.\-_]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _run = os.urandom(5).hex()
@@ -247,6 +250,8 @@ async def _send(
         for name, value in response.headers
     ]
     rows.append((b"x-request-id", request_id.encode("latin-1")))
+    if response.header("cache-control") is None:
+        rows.append(REVALIDATE)
     if len(body) >= api.options.gzip_from_bytes:
         rows.append((b"vary", b"Accept, Accept-Encoding"))
         if "accept-encoding" in headers and _takes_gzip(headers["accept-encoding"]):

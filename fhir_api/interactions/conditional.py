@@ -31,11 +31,12 @@ class Matches:
 async def find_matches(
     api: Api, type: str, criteria: str, base_url: str, *, limit: int = 2
 ) -> Matches:
-    """The resources of ``type`` that meet the criteria (``identifier=x&active=true``).
+    """The resources of ``type`` that meet the criteria (``identifier=x&active=true``, also after ``?`` or ``Patient?``).
 
     Raises:
         FhirError: no criteria, or a parameter that cannot be understood: a condition is never weakened in silence.
     """
+    criteria = criteria.removeprefix(type).removeprefix("?") if "?" in criteria else criteria
     pairs = [pair for pair in query_pairs(criteria) if pair[0] not in NOT_CRITERIA]
     if not pairs:
         text = f"The condition on {type} has no search criteria."

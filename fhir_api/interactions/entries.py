@@ -15,7 +15,7 @@ import orjson
 from fhir_api.api import Api
 from fhir_api.document import Members, Tree, joined, parse
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import FHIR_JSON, Request, Response, etag, instant
+from fhir_api.http import FHIR_JSON, Request, Response, etag, instant, seconds_of_http_date
 from store.interface import Version
 
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
@@ -174,36 +174,40 @@ def status_line(status: int) -> str:
     return f"{status} {HTTPStatus(status).phrase}"
 
 
-def version_response(version: Version, status: int, resource: bytes | None) -> bytes:
-    """The response entry of a write; ``resource`` where Prefer asks for it."""
-    response = {
-        "status": status_line(status),
-        "location": f"{version.type}/{version.id}/_history/{version.version}",
-        "etag": etag(version.version),
-        "lastModified": instant(version.last_updated_us),
+def version_response(
+    version: Version, status: int, resource: bytes | None, outcome: bytes | None
+) -> bytes:
+    """The response entry of a write; ``resource`` or ``outcome`` where Prefer asks for it."""
+    response: Members = {
+        "status": orjson.dumps(status_line(status)),
+        "location": orjson.dumps(f"{version.type}/{version.id}/_history/{version.version}"),
+        "etag": orjson.dumps(etag(version.version)),
+        "lastModified": orjson.dumps(instant(version.last_updated_us)),
     }
+    if outcome is not None:
+        response["outcome"] = outcome
     members: Members = {"resource": resource} if resource is not None else {}
-    members["response"] = orjson.dumps(response)
+    members["response"] = joined(response)
     return joined(members)
 
 
 def answered(entry: Entry, request: Request, response: Response) -> bytes:
     """The response entry of an interaction that was answered on its own."""
     described = {"status": status_line(response.status)}
-    location = response.header("location")
-    if location:
+    if location := response.header("location"):
         described["location"] = location.removeprefix(f"{request.base_url}/")
     if tag := response.header("etag"):
         described["etag"] = tag
+    modified = seconds_of_http_date(response.header("last-modified") or "")
+    if modified is not None:
+        described["lastModified"] = instant(modified * 1_000_000)
+    parts: Members = {name: orjson.dumps(text) for name, text in described.items()}
     members: Members = {}
-    response_members: Members = {name: orjson.dumps(text) for name, text in described.items()}
-    if (response.body and response.status >= 400) or (
-        response.body and b'"OperationOutcome"' in response.body[:40]
-    ):
-        response_members["outcome"] = response.body
-    elif response.body and entry.method != "HEAD":
-        members["resource"] = response.body
-    members["response"] = joined(response_members)
+    if response.body and entry.method != "HEAD":
+        is_outcome = response.body.startswith(b'{"resourceType":"OperationOutcome"')
+        holder, name = (parts, "outcome") if is_outcome else (members, "resource")
+        holder[name] = response.body
+    members["response"] = joined(parts)
     return joined(members)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fhir_api.api import Api
 from fhir_api.document import Tree
-from fhir_api.errors import Category, FhirError, Issue
+from fhir_api.errors import ALL_OK, Category, FhirError, Issue, outcome_bytes
 from fhir_api.http import Request, Response, preference
 from fhir_api.interactions.entries import Entry, answered, request_of, version_response
 from fhir_api.interactions.links import replace_links, require_no_placeholder
@@ -199,6 +199,8 @@ async def _answer(
         return answered(entry, request, await handle(api, request_of(entry, request)))
     if result.version is None:
         return b'{"response":{"status":"204 No Content"}}'
-    wanted = preference(request).returns == "representation" and not result.version.deleted
-    resource = await page_content_of(api, result.version) if wanted else None
-    return version_response(result.version, result.status, resource)
+    returns = preference(request).returns
+    shown = returns == "representation" and not result.version.deleted
+    resource = await page_content_of(api, result.version) if shown else None
+    outcome = outcome_bytes((ALL_OK,)) if returns == "OperationOutcome" else None
+    return version_response(result.version, result.status, resource, outcome)

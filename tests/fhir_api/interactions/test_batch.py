@@ -21,6 +21,7 @@ async def test_each_entry_of_a_batch_stands_alone(client: Client) -> None:
     assert statuses == ["200", "201", "422", "404", "412", "200", "204", "405"]
     assert answers[1]["response"]["location"].startswith("Patient/")
     assert answers[1]["response"]["etag"] == 'W/"1"'
+    assert answers[1]["response"]["lastModified"].startswith("20")
     assert answers[2]["response"]["outcome"]["issue"][0]["expression"] == ["Patient.active"]
     # POST comes before GET, whatever the order in the Bundle.
     assert answers[5]["resource"]["total"] == 1

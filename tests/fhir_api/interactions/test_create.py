@@ -86,6 +86,12 @@ async def test_if_none_exist_creates_once(client: Client) -> None:
     assert await client.count("Patient") == 1
 
 
+async def test_if_none_exist_may_be_written_as_a_url(client: Client) -> None:
+    first = await client.post("Patient", patient(), if_none_exist="?identifier=urn:test|1")
+    second = await client.post("Patient", patient(), if_none_exist="Patient?identifier=urn:test|1")
+    assert (first.status, second.status) == (201, 200)
+
+
 async def test_if_none_exist_with_several_matches_is_412(client: Client) -> None:
     await client.post("Patient", patient())
     await client.post("Patient", patient())

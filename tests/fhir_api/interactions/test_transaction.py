@@ -153,6 +153,8 @@ async def test_resources_come_back_only_when_prefer_says_so(client: Client) -> N
     assert "resource" not in (await client.transaction(made)).json["entry"][0]
     minimal = await client.transaction(made, prefer="return=minimal")
     assert "resource" not in minimal.json["entry"][0]
+    outcome = await client.transaction(made, prefer="return=OperationOutcome")
+    assert outcome.json["entry"][0]["response"]["outcome"]["resourceType"] == "OperationOutcome"
     whole = await client.transaction(made, prefer="return=representation")
     assert whole.json["entry"][0]["resource"]["meta"]["versionId"] == "1"
 
