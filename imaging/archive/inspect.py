@@ -31,6 +31,7 @@ from imaging.formats import dicom_facts as facts
 from imaging.formats.detect import HEAD_BYTES, detect
 from imaging.formats.dicom_header import DicomFile, open_dicom
 from imaging.formats.dicom_pixels import check_pixels, pixel_form
+from imaging.formats.dicom_values import text
 from imaging.formats.image import BodyPart
 from imaging.formats.whole import check_whole
 from terminology.body_parts import body_part_coding
@@ -107,7 +108,7 @@ def _inspect_dicom(stream: BinaryIO, limits: Limits) -> Inspected:
     file = open_dicom(stream)
     dataset = file.dataset
     if (
-        dataset.get("SOPClassUID") == MediaStorageDirectoryStorage
+        text(dataset, "SOPClassUID") == MediaStorageDirectoryStorage
         or "DirectoryRecordSequence" in dataset
     ):
         raise NotAnImage("the file is a DICOMDIR: send the files that it lists")
@@ -119,10 +120,10 @@ def _inspect_dicom(stream: BinaryIO, limits: Limits) -> Inspected:
         series=attributes_of(dataset, SERIES),
         instance=attributes_of(dataset, INSTANCE),
         patient=PatientFacts(
-            id=facts.text(dataset, "PatientID") or "",
-            issuer=facts.text(dataset, "IssuerOfPatientID") or "",
-            name=facts.text(dataset, "PatientName") or "",
-            birth_date=facts.text(dataset, "PatientBirthDate") or "",
+            id=text(dataset, "PatientID") or "",
+            issuer=text(dataset, "IssuerOfPatientID") or "",
+            name=text(dataset, "PatientName") or "",
+            birth_date=text(dataset, "PatientBirthDate") or "",
         ),
         transfer_syntax_uid=str(file.transfer_syntax),
         frames=_checked_frames(file, limits),
@@ -152,7 +153,7 @@ def _body_site(body_part: BodyPart) -> dict[str, Any]:
 
 
 def _require_uid(dataset: Dataset, keyword: str) -> None:
-    value = facts.text(dataset, keyword)
+    value = text(dataset, keyword)
     if value is None:
         raise InvalidObject(f"the DICOM object has no {keyword}")
     if len(value) > 64 or not _UID.fullmatch(value):
@@ -191,5 +192,5 @@ def sop_class_name(uid: str) -> str:
 
 def instance_number(attributes: Attributes) -> int | None:
     """Instance Number, where it is a number that R4 can hold."""
-    text = first_text(attributes, "InstanceNumber") or ""
-    return int(text) if text.isdecimal() and int(text) < 2**31 else None
+    number = first_text(attributes, "InstanceNumber") or ""
+    return int(number) if number.isdecimal() and int(number) < 2**31 else None

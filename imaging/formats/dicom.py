@@ -11,6 +11,7 @@ from imaging.formats.dicom_frames import frame_geometry
 from imaging.formats.dicom_grayscale import grayscale_of
 from imaging.formats.dicom_header import open_dicom
 from imaging.formats.dicom_pixels import check_pixels, decode, pixel_form
+from imaging.formats.dicom_values import text
 from imaging.formats.image import Format, Image, Kind
 from imaging.formats.limits import Limits
 
@@ -61,8 +62,8 @@ def read_dicom(stream: BinaryIO, limits: Limits, frame: int | None = None) -> Im
         patient_sex=facts.stated(dataset, "PatientSex", "(0010,0040)"),
         study_date=facts.study_date(dataset),
         transfer_syntax_uid=str(file.transfer_syntax),
-        sop_class_uid=facts.text(dataset, "SOPClassUID"),
-        sop_instance_uid=facts.text(dataset, "SOPInstanceUID"),
-        series_instance_uid=facts.text(dataset, "SeriesInstanceUID"),
-        study_instance_uid=facts.text(dataset, "StudyInstanceUID"),
+        sop_class_uid=text(dataset, "SOPClassUID"),
+        sop_instance_uid=text(dataset, "SOPInstanceUID"),
+        series_instance_uid=text(dataset, "SeriesInstanceUID"),
+        study_instance_uid=text(dataset, "StudyInstanceUID"),
     )

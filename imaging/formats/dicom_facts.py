@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 
-from imaging.formats.dicom_grayscale import numbers
+from imaging.formats.dicom_values import items, numbers, text
 from imaging.formats.image import Affine, BodyPart, Sourced
 from imaging.formats.slices import to_affine
 from terminology.body_parts import SNOMED_CT, Coding, body_part_coding
@@ -26,19 +25,6 @@ Vector = npt.NDArray[Any]
 _AGE = re.compile(r"(\d{1,3})([DWMY])")
 _DAYS = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
 _SRT_SNOMED = {"SCT": SNOMED_CT, "http://snomed.info/sct": SNOMED_CT}
-
-
-def text(dataset: Dataset, keyword: str) -> str | None:
-    """The value as text, trimmed; None where it is absent, empty or cannot be read."""
-    try:
-        value = dataset.get(keyword)
-    except Exception:  # noqa: BLE001  pydicom raises what its converters meet
-        return None
-    if value is None:
-        return None
-    if isinstance(value, MultiValue):
-        value = next(iter(value), "")
-    return str(value).strip("\0 ") or None
 
 
 def dicom_date(dataset: Dataset, keyword: str) -> date | None:
@@ -87,7 +73,7 @@ def patient_age_years(dataset: Dataset) -> Sourced[float] | None:
 
 def body_part(dataset: Dataset) -> Sourced[BodyPart] | None:
     """Anatomic Region Sequence (coded) before Body Part Examined (a defined term, mapped)."""
-    for region in dataset.get("AnatomicRegionSequence") or []:
+    for region in items(dataset, "AnatomicRegionSequence"):
         code, meaning = text(region, "CodeValue"), text(region, "CodeMeaning")
         system = _SRT_SNOMED.get(text(region, "CodingSchemeDesignator") or "")
         if code and meaning:
@@ -110,7 +96,7 @@ def view_position(dataset: Dataset) -> Sourced[str] | None:
     stated_position = stated(dataset, "ViewPosition", "(0018,5101)")
     if stated_position is not None:
         return stated_position
-    for view in dataset.get("ViewCodeSequence") or []:
+    for view in items(dataset, "ViewCodeSequence"):
         meaning = text(view, "CodeMeaning")
         if meaning:
             return Sourced(meaning, "DICOM (0054,0220) ViewCodeSequence")

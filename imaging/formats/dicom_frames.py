@@ -11,6 +11,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from imaging.formats import dicom_facts as facts
+from imaging.formats.dicom_values import items, numbers
 from imaging.formats.image import Affine, Sourced
 from imaging.formats.slices import Stack, stack
 
@@ -40,9 +41,9 @@ class FrameGeometry:
 
 def frame_geometry(dataset: Dataset, frames: int) -> FrameGeometry | None:
     """None where the object has no functional groups, or they do not give every frame a plane."""
-    shared_items = dataset.get("SharedFunctionalGroupsSequence")
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
-    if not shared_items or not per_frame or len(per_frame) != frames:
+    shared = items(dataset, "SharedFunctionalGroupsSequence")
+    per_frame = items(dataset, "PerFrameFunctionalGroupsSequence")
+    if not shared or len(per_frame) != frames:
         return None
     planes: list[Affine] = []
     spacings: set[tuple[float, ...]] = set()
@@ -53,10 +54,11 @@ def frame_geometry(dataset: Dataset, frames: int) -> FrameGeometry | None:
             ("PlaneOrientationSequence", "ImageOrientationPatient"),
             ("PixelMeasuresSequence", "PixelSpacing"),
         ):
-            items = groups.get(name) or shared_items[0].get(name)
-            if not items or keyword not in items[0]:
+            found = items(groups, name) or items(shared[0], name)
+            values = numbers(found[0], keyword) if found else []
+            if not values:
                 return None
-            setattr(flat, keyword, items[0].get(keyword))
+            setattr(flat, keyword, values)
         plane, spacing = facts.plane_affine(flat), facts.pixel_spacing_mm(flat)
         if plane is None or spacing is None:
             return None

@@ -13,6 +13,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from imaging.formats.dicom_values import items, number, numbers, text, value
 from imaging.formats.grayscale import Grayscale, Lut, Rescale, Window, WindowFunction
 
 _UNITS = {"HU": "HU", "OD": "OD", "PCT": "%", "US": None, "": None}
@@ -22,8 +23,8 @@ def grayscale_of(dataset: Dataset, frames: int) -> tuple[Grayscale, ...]:
     """One pipeline, or one for each frame where the functional groups differ."""
     if "SharedFunctionalGroupsSequence" not in dataset:
         return (_pipeline(dataset, dataset, dataset),)
-    shared = _first(dataset, "SharedFunctionalGroupsSequence")
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    shared = next(iter(items(dataset, "SharedFunctionalGroupsSequence")), None)
+    per_frame = items(dataset, "PerFrameFunctionalGroupsSequence")
     if len(per_frame) != frames:
         per_frame = []
     pipelines = [
@@ -38,24 +39,25 @@ def grayscale_of(dataset: Dataset, frames: int) -> tuple[Grayscale, ...]:
 
 
 def _pipeline(dataset: Dataset, modality: Dataset, voi: Dataset) -> Grayscale:
-    transforms, source = _voi(voi, signed=bool(dataset.get("PixelRepresentation", 0)))
-    shape = str(dataset.get("PresentationLUTShape", ""))
-    photometric = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
+    signed = number(dataset, "PixelRepresentation") == 1
+    transforms, source = _voi(voi, signed=signed)
+    shape = text(dataset, "PresentationLUTShape")
+    photometric = text(dataset, "PhotometricInterpretation")
     default = {"voi_source": source} if source else {}
     return Grayscale(
-        modality=_modality(modality, signed=bool(dataset.get("PixelRepresentation", 0))),
+        modality=_modality(modality, signed=signed),
         voi=transforms,
         # MONOCHROME1 images carry shape INVERSE to say the same thing again, not to undo it (C.11.6).
         inverted=photometric == "MONOCHROME1" or shape == "INVERSE",
         padding=_padding(dataset),
-        units=_UNITS.get(str(modality.get("RescaleType", "")))
-        or ("HU" if dataset.get("Modality") == "CT" and "RescaleSlope" in modality else None),
+        units=_UNITS.get(text(modality, "RescaleType") or "")
+        or ("HU" if text(dataset, "Modality") == "CT" and "RescaleSlope" in modality else None),
         **default,
     )
 
 
 def _modality(dataset: Dataset, *, signed: bool) -> Rescale | Lut:
-    luts = dataset.get("ModalityLUTSequence")
+    luts = items(dataset, "ModalityLUTSequence")
     if luts:
         lut = _lut(luts[0], signed=signed)
         if lut is not None:
@@ -69,7 +71,7 @@ def _modality(dataset: Dataset, *, signed: bool) -> Rescale | Lut:
 
 def _voi(dataset: Dataset, *, signed: bool) -> tuple[tuple[Window | Lut, ...], str]:
     """LUTs first: where a file has both, the table is the finer statement of the same intent."""
-    luts = [_lut(item, signed=signed) for item in dataset.get("VOILUTSequence") or []]
+    luts = [_lut(item, signed=signed) for item in items(dataset, "VOILUTSequence")]
     found: list[Window | Lut] = [lut for lut in luts if lut is not None]
     sources = ["DICOM (0028,3010) VOI LUT Sequence"] if found else []
     windows = _windows(dataset)
@@ -80,12 +82,12 @@ def _voi(dataset: Dataset, *, signed: bool) -> tuple[tuple[Window | Lut, ...], s
 
 def _windows(dataset: Dataset) -> list[Window]:
     centers, widths = numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth")
-    names = dataset.get("WindowCenterWidthExplanation")
+    names = value(dataset, "WindowCenterWidthExplanation")
     explanations = (
         [str(name) for name in names] if isinstance(names, MultiValue) else [str(names or "")]
     )
     try:
-        function = WindowFunction(str(dataset.get("VOILUTFunction") or "LINEAR"))
+        function = WindowFunction(text(dataset, "VOILUTFunction") or "LINEAR")
     except ValueError:
         function = WindowFunction.LINEAR
     windows = []
@@ -100,8 +102,8 @@ def _windows(dataset: Dataset) -> list[Window]:
 
 def _lut(item: Dataset, *, signed: bool) -> Lut | None:
     """A LUT item (C.11.1.1.1): descriptor = entries (0: 65536), first input, bits of an entry."""
-    descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
-    if descriptor is None or len(descriptor) != 3 or data is None:
+    descriptor, data = numbers(item, "LUTDescriptor"), value(item, "LUTData")
+    if len(descriptor) != 3 or data is None:
         return None
     entries = int(descriptor[0]) % 65536 or 65536
     first = int(descriptor[1])
@@ -137,31 +139,7 @@ def _padding(dataset: Dataset) -> tuple[float, float] | None:
 
 def _group(frame: Dataset, shared: Dataset | None, keyword: str) -> Dataset | None:
     for groups in (frame, shared):
-        item = _first(groups, keyword) if groups is not None else None
+        item = next(iter(items(groups, keyword)), None) if groups is not None else None
         if item is not None:
             return item
     return None
-
-
-def _first(dataset: Dataset, keyword: str) -> Dataset | None:
-    items = dataset.get(keyword)
-    return items[0] if items else None
-
-
-def number(dataset: Dataset, keyword: str) -> float | None:
-    """The first value, or None where there is none that is a finite number."""
-    values = numbers(dataset, keyword)
-    return values[0] if values else None
-
-
-def numbers(dataset: Dataset, keyword: str) -> list[float]:
-    """All values; none where any of them is not a finite number."""
-    try:
-        value = dataset.get(keyword)
-        if value is None or value == "":
-            return []
-        values = value if isinstance(value, (MultiValue, list, tuple)) else [value]
-        found = [float(item) for item in values]
-    except (TypeError, ValueError):
-        return []
-    return found if all(np.isfinite(found)) else []

@@ -7,6 +7,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from imaging.formats import dicom_facts as facts
+from imaging.formats.dicom_values import text
 
 
 def dataset(**attributes: object) -> Dataset:
@@ -82,7 +83,7 @@ def test_an_unknown_body_part_keeps_its_text_without_a_code() -> None:
 
 def test_a_persons_name_is_read_whole(sample_file) -> None:
     header = pydicom.dcmread(sample_file("RG1_J2KI.dcm"), stop_before_pixels=True)
-    assert facts.text(header, "PatientName") == "CompressedSamples^RG1"
+    assert text(header, "PatientName") == "CompressedSamples^RG1"
 
 
 def test_an_oblique_plane_needs_orthogonal_unit_vectors() -> None:
