@@ -82,8 +82,8 @@ def _explanations(result: Result) -> list[dict[str, Any]]:
             result,
             "overlay",
             explanation.overlay_picture,
-            "Radiograph and heat map",
-            "The radiograph, beside it the same under its heat map, and the scale of the colours.",
+            "Heat map over the radiograph",
+            "The radiograph under its heat map, and the scale of the colours.",
         ),
         media(
             result,

@@ -111,7 +111,7 @@ class Explanation:
     overlay: NDArray[np.uint8]
     """(rows, columns, 3): the radiograph under its heat map, same size."""
     overlay_picture: Picture
-    """For storage: radiograph, overlay and the scale of the colours."""
+    """For storage: the overlay and the scale of its colours."""
     map_picture: Picture
     """For storage: the heat map alone, in grey."""
     map_reading: str

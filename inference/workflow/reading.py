@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from imaging.formats import Image
 from inference.engines import EngineName, choose_engine
 from inference.errors import Unsuitable
-from inference.models.chest_xray_pneumonia.explain import Layers, layers, map_picture, side_by_side
+from inference.models.chest_xray_pneumonia.explain import beside_scale, layers, map_picture
 from inference.models.chest_xray_pneumonia.predict import ChestXrayPneumonia, Prediction
 from inference.models.chest_xray_pneumonia.suitability import StudyFacts, screen
 from inference.models.manifest import Code, Manifest
@@ -119,8 +119,8 @@ class Reader:
     def explain(self, reading: Reading) -> Explanation:
         """Draws where the evidence lies; takes some ten milliseconds."""
         scale = self.manifest.explanation.full_scale_logit
-        drawn: Layers = layers(reading.shown, reading.prediction, scale)
-        overlay = side_by_side(drawn, scale)
+        drawn = layers(reading.shown, reading.prediction, scale)
+        overlay = beside_scale((drawn.coloured,), scale)
         heat = map_picture(reading.prediction, scale)
         return Explanation(
             radiograph=np.asarray(drawn.plain),

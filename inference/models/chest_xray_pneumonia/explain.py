@@ -8,6 +8,7 @@ scale for all images, so a picture without evidence stays grey.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +108,8 @@ def overlay_picture(image: Pixels, prediction: Prediction, full_scale_logit: flo
 
     `image` is (rows, columns), displayed as MONOCHROME2, the one that was predicted.
     """
-    return side_by_side(layers(image, prediction, full_scale_logit), full_scale_logit)
+    drawn = layers(image, prediction, full_scale_logit)
+    return beside_scale((drawn.plain, drawn.coloured), full_scale_logit)
 
 
 def layers(image: Pixels, prediction: Prediction, full_scale_logit: float) -> Layers:
@@ -120,14 +122,16 @@ def layers(image: Pixels, prediction: Prediction, full_scale_logit: float) -> La
     return Layers(plain, coloured)
 
 
-def side_by_side(drawn: Layers, full_scale_logit: float) -> Picture:
-    """Put the two layers beside each other, and the scale."""
-    plain, coloured = drawn.plain, drawn.coloured
-    legend = _legend(plain.height, full_scale_logit)
-    whole = Image.new("RGB", (2 * plain.width + 2 * GAP_PX + legend.width, plain.height))
-    whole.paste(plain, (0, 0))
-    whole.paste(coloured, (plain.width + GAP_PX, 0))
-    whole.paste(legend, (2 * (plain.width + GAP_PX), 0))
+def beside_scale(pictures: Sequence[Image.Image], full_scale_logit: float) -> Picture:
+    """Put pictures of one height beside each other, and the scale of the colours at the end."""
+    legend = _legend(pictures[0].height, full_scale_logit)
+    row = (*pictures, legend)
+    width = sum(picture.width + GAP_PX for picture in row) - GAP_PX
+    whole = Image.new("RGB", (width, legend.height))
+    left = 0
+    for picture in row:
+        whole.paste(picture, (left, 0))
+        left += picture.width + GAP_PX
     return _picture(whole)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import zlib
 from dataclasses import replace
@@ -29,12 +28,9 @@ def pdf_text(pdf: bytes) -> str:
     assert pdf.startswith(b"%PDF-1.")
     lines = []
     for stream in re.findall(
-        rb"/ASCII85Decode /FlateDecode[^>]*>>\s*stream\s(.*?)endstream", pdf, re.DOTALL
+        rb"/Filter \[ /FlateDecode \][^>]*>>\s*?stream\r?\n(.*?)\s*?endstream", pdf, re.DOTALL
     ):
-        try:
-            content = zlib.decompress(base64.a85decode(stream.strip().removesuffix(b"~>")))
-        except (ValueError, zlib.error):
-            continue
+        content = zlib.decompressobj().decompress(stream)
         lines += [
             re.sub(rb"\\(\d{3})", lambda m: bytes([int(m[1], 8)]), text)
             for text in re.findall(rb"\((.*?)(?<!\\)\) Tj", content, re.DOTALL)
