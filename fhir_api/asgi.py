@@ -96,7 +96,9 @@ async def _request(
     # Who calls is asked first: a stranger learns nothing, and nothing of his is read.
     caller = NOBODY if path == ("metadata",) else authenticate(headers)
     if len(query) + len(scope["path"]) > api.options.max_url_bytes:
-        raise FhirError(Category.TOO_LONG, "The URL is too long; POST to _search instead.")
+        raise FhirError(
+            Category.TOO_LONG, "The URL is too long; POST to _search instead.", "http.url"
+        )
     request = Request(
         method=method,
         path=path,
@@ -207,7 +209,7 @@ async def _body(api: Api, headers: Mapping[str, str], receive: Receive) -> bytes
 
 
 def _too_long(limit: int) -> FhirError:
-    return FhirError(Category.TOO_LONG, f"The body has more than {limit} bytes.")
+    return FhirError(Category.TOO_LONG, f"The body has more than {limit} bytes.", "http.body")
 
 
 async def _unpacked_stream(headers: Mapping[str, str], receive: Receive) -> AsyncIterator[bytes]:
@@ -218,7 +220,11 @@ async def _unpacked_stream(headers: Mapping[str, str], receive: Receive) -> Asyn
             yield chunk
         return
     if encoding not in {"gzip", "x-gzip", "deflate"}:
-        raise FhirError(Category.MEDIA_TYPE, "Content-Encoding is gzip, deflate or none.")
+        raise FhirError(
+            Category.MEDIA_TYPE,
+            "Content-Encoding is gzip, deflate or none.",
+            "http.Content-Encoding",
+        )
     unpacker = zlib.decompressobj(wbits=47)  # gzip or zlib, by its header
     try:
         async for chunk in _chunks(receive):
@@ -231,9 +237,11 @@ async def _unpacked_stream(headers: Mapping[str, str], receive: Receive) -> Asyn
                 if not packed and len(part) < CHUNK:
                     break
     except zlib.error as exc:
-        raise FhirError(Category.INVALID, "The body is not what Content-Encoding says.") from exc
+        raise FhirError(
+            Category.INVALID, "The body is not what Content-Encoding says.", "http.body"
+        ) from exc
     if not unpacker.eof:
-        raise FhirError(Category.INVALID, "The packed body ends too early.")
+        raise FhirError(Category.INVALID, "The packed body ends too early.", "http.body")
 
 
 async def _send(

@@ -42,16 +42,22 @@ def parse(body: bytes, max_depth: int) -> Tree:
     except orjson.JSONDecodeError as exc:
         tree = _parse_slowly(body, exc)
     if type(tree) is not dict:
-        raise FhirError(Category.STRUCTURE, "The body is not a JSON object.")
+        raise FhirError(Category.STRUCTURE, "The body is not a JSON object.", "http.body")
     if body.count(b"{") + body.count(b"[") > max_depth and depth(tree) > max_depth:
-        raise FhirError(Category.STRUCTURE, f"The body is nested deeper than {max_depth} levels.")
+        raise FhirError(
+            Category.STRUCTURE, f"The body is nested deeper than {max_depth} levels.", "http.body"
+        )
     try:
         again = orjson.dumps(tree)
     except TypeError as exc:
-        raise FhirError(Category.STRUCTURE, "The body holds text that is no Unicode.") from exc
+        raise FhirError(
+            Category.STRUCTURE, "The body holds text that is no Unicode.", "http.body"
+        ) from exc
     if again != body and _string_quotes(again) != _string_quotes(body):
         # A parser keeps the last of two members with one name: the strings that are missing give it away.
-        raise FhirError(Category.STRUCTURE, "An object of the body has a member twice.")
+        raise FhirError(
+            Category.STRUCTURE, "An object of the body has a member twice.", "http.body"
+        )
     return tree
 
 
@@ -74,16 +80,18 @@ def _parse_slowly(body: bytes, refused: orjson.JSONDecodeError) -> Any:  # noqa:
             parse_int=_finite_integer,
         )
     except RecursionError as exc:
-        raise FhirError(Category.STRUCTURE, "The body is nested too deep.") from exc
+        raise FhirError(Category.STRUCTURE, "The body is nested too deep.", "http.body") from exc
     except ValueError as exc:
         text = f"The body is not JSON in UTF-8: {refused.msg}."
-        raise FhirError(Category.STRUCTURE, text) from exc
+        raise FhirError(Category.STRUCTURE, text, "http.body") from exc
 
 
 def _object_of_pairs(pairs: list[tuple[str, Any]]) -> Tree:
     tree = dict(pairs)
     if len(tree) != len(pairs):
-        raise FhirError(Category.STRUCTURE, "An object of the body has a member twice.")
+        raise FhirError(
+            Category.STRUCTURE, "An object of the body has a member twice.", "http.body"
+        )
     return tree
 
 

@@ -85,13 +85,17 @@ class Issue:
 
 
 class FhirError(Exception):
-    """A request that is refused. ``issues`` replaces the one issue made of ``text`` where there are several."""
+    """A request that is refused. ``issues`` replaces the one issue made of ``text`` where there are several.
+
+    ``expression`` is the place in the resource, or in the request: ``http.Accept`` a header or parameter, ``http`` all
+    of it (https://hl7.org/fhir/R4/operationoutcome-definitions.html#OperationOutcome.issue.location).
+    """
 
     def __init__(
         self,
         category: Category,
         text: str,
-        expression: str = "",
+        expression: str = "http",
         *,
         issues: Sequence[Issue] = (),
         headers: tuple[tuple[str, str], ...] = (),

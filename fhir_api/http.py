@@ -92,9 +92,13 @@ def query_pairs(query: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=1000)
     except UnicodeDecodeError as exc:
-        raise FhirError(Category.INVALID, "The query is not percent-encoded UTF-8.") from exc
+        raise FhirError(
+            Category.INVALID, "The query is not percent-encoded UTF-8.", "http.url"
+        ) from exc
     except ValueError as exc:
-        raise FhirError(Category.TOO_COSTLY, "The query has too many parameters.") from exc
+        raise FhirError(
+            Category.TOO_COSTLY, "The query has too many parameters.", "http.url"
+        ) from exc
 
 
 def etag(version: int) -> str:

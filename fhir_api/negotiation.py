@@ -69,9 +69,11 @@ def require_json(request: Request) -> None:
     if wanted:
         if wanted not in _JSON_FORMATS:
             text = "Only JSON is served: application/fhir+json."
-            raise FhirError(Category.NOT_ACCEPTABLE, text, "_format")
+            raise FhirError(Category.NOT_ACCEPTABLE, text, "http._format")
     elif not _json_is_accepted(request.headers.get("accept", "")):
-        raise FhirError(Category.NOT_ACCEPTABLE, "Only JSON is served: application/fhir+json.")
+        raise FhirError(
+            Category.NOT_ACCEPTABLE, "Only JSON is served: application/fhir+json.", "http.Accept"
+        )
 
 
 def require_json_body(request: Request) -> None:
@@ -80,14 +82,14 @@ def require_json_body(request: Request) -> None:
     if value is None:
         if request.body:
             text = "The request has no Content-Type; send application/fhir+json."
-            raise FhirError(Category.MEDIA_TYPE, text)
+            raise FhirError(Category.MEDIA_TYPE, text, "http.Content-Type")
         return
     if value != "application/fhir+json" and media_type(value) not in FHIR_JSON_TYPES:
         text = "The body has to be application/fhir+json."
-        raise FhirError(Category.MEDIA_TYPE, text)
+        raise FhirError(Category.MEDIA_TYPE, text, "http.Content-Type")
     charset = value.lower().partition("charset=")[2].strip(' "')
     if charset and charset not in {"utf-8", "utf8", "us-ascii"}:
-        raise FhirError(Category.MEDIA_TYPE, "The body has to be in UTF-8.")
+        raise FhirError(Category.MEDIA_TYPE, "The body has to be in UTF-8.", "http.Content-Type")
 
 
 def wants_fhir_json(request: Request, content_type: str) -> bool:

@@ -58,7 +58,9 @@ async def _dispatch(api: Api, request: Request) -> Response:
         if method == "OPTIONS":
             return Response(204, (("Allow", allowed),))
         text = f"This URL takes {allowed}."
-        raise FhirError(Category.METHOD_NOT_ALLOWED, text, headers=(("Allow", allowed),))
+        raise FhirError(
+            Category.METHOD_NOT_ALLOWED, text, "http.method", headers=(("Allow", allowed),)
+        )
     if request.path[:1] != ("Binary",):
         require_json(request)
     return await route(api, request)
@@ -158,7 +160,9 @@ def _methods(path: tuple[str, ...]) -> Methods:
             operation = operations().get((type, name[1:]))
             if operation and len(path) == (3 if operation.on_instance else 2):
                 return OPERATION
-            raise FhirError(Category.NOT_SUPPORTED, "There is no such operation here.")
+            raise FhirError(Category.NOT_SUPPORTED, "There is no such operation here.", "http.url")
         case (type, *_) if type not in RESOURCE_TYPES and not type.startswith(("_", "$")):
-            raise FhirError(Category.NOT_SUPPORTED, "That is not a resource type of R4.")
-    raise FhirError(Category.NOT_SUPPORTED, "There is nothing at this URL.")
+            raise FhirError(
+                Category.NOT_SUPPORTED, "That is not a resource type of R4.", "http.url"
+            )
+    raise FhirError(Category.NOT_SUPPORTED, "There is nothing at this URL.", "http.url")

@@ -40,7 +40,7 @@ async def binary_draft(api: Api, request: Request) -> Draft:
     """
     content_type = request.headers.get("content-type", OCTETS)
     if media_type(content_type) in FHIR_XML_TYPES:
-        raise FhirError(Category.MEDIA_TYPE, "FHIR XML is not supported.")
+        raise FhirError(Category.MEDIA_TYPE, "FHIR XML is not supported.", "http.Content-Type")
     tree: Tree = {"resourceType": "Binary", "contentType": content_type}
     if context := request.headers.get("x-security-context"):
         tree["securityContext"] = {"reference": context}
@@ -61,7 +61,7 @@ async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
     async for chunk in chunks:
         size += len(chunk)
         if size > limit:
-            raise FhirError(Category.TOO_LONG, f"A Binary has at most {limit} bytes.")
+            raise FhirError(Category.TOO_LONG, f"A Binary has at most {limit} bytes.", "http.body")
         yield chunk
 
 

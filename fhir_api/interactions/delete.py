@@ -78,7 +78,7 @@ def _count(api: Api, request: Request) -> int:
     value = values[-1]
     if not (value.isascii() and value.isdigit()) or not 0 < int(value) <= api.options.page_limit:
         text = f"_count of a delete is a number from 1 to {api.options.page_limit}."
-        raise FhirError(Category.INVALID, text, "_count")
+        raise FhirError(Category.INVALID, text, "http._count")
     return int(value)
 
 

@@ -74,10 +74,10 @@ def _asked(api: Api, request: Request) -> Asked:
     for name, value in query_pairs(request.query):
         if name in {"_count", "_since", "_at", "_before"}:
             if name in values:
-                raise FhirError(Category.INVALID, f"{name} is there twice.", name)
+                raise FhirError(Category.INVALID, f"{name} is there twice.", f"http.{name}")
             values[name] = value
         elif name not in {"_format", "_pretty"} and preference(request).strict:
-            raise FhirError(Category.INVALID, "A parameter is unknown to history.", "Bundle.link")
+            raise FhirError(Category.INVALID, "A parameter is unknown to history.", "http.url")
     since, at = values.get("_since"), values.get("_at")
     return Asked(
         count=min(_number("_count", values, api.options.page_size), api.options.page_limit),
@@ -93,7 +93,7 @@ def _number(name: str, values: dict[str, str], default: int) -> int:
     if value is None:
         return default
     if not (value.isascii() and value.isdigit() and len(value) < 19):
-        raise FhirError(Category.INVALID, f"{name} is not a number.", name)
+        raise FhirError(Category.INVALID, f"{name} is not a number.", f"http.{name}")
     return int(value)
 
 
@@ -101,7 +101,7 @@ def _interval(name: str, value: str) -> tuple[int, int]:
     try:
         return interval_us(value)
     except ValueError as exc:
-        raise FhirError(Category.INVALID, f"{name} is not a date or time.", name) from exc
+        raise FhirError(Category.INVALID, f"{name} is not a date or time.", f"http.{name}") from exc
 
 
 async def _current_during(

@@ -86,7 +86,10 @@ class Client:
             outcome = reply.json
             assert outcome["resourceType"] == "OperationOutcome"
             assert all(
-                issue["severity"] and issue["code"] and issue["details"]["text"]
+                issue["severity"]
+                and issue["code"]
+                and issue["details"]["text"]
+                and issue["expression"]
                 for issue in outcome["issue"]
             )
         return reply
