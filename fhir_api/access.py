@@ -45,7 +45,7 @@ WORKER_WRITES = frozenset(
         "Task",
     }
 )
-"""What a worker creates and updates: the results of an analysis, and the Task."""
+"""What a worker creates and updates: the results of an analysis, who and what made them, and the Task."""
 
 
 @dataclass(frozen=True, slots=True)
