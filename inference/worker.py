@@ -40,6 +40,8 @@ from inference.workflow.turns import Turns
 log = structlog.get_logger(__name__)
 
 CLAIM_WAIT_S = 20
+CONNECTIONS = 8
+"""One waits for Tasks, the others are shared: most of a Task's time is spent beside the wire."""
 LAST_WORDS_S = 5.0
 """How long Tasks under way may still take when the worker is told to stop; then they are handed back."""
 HEARTBEAT_S = 2.0
@@ -86,9 +88,7 @@ async def run_worker(
     """
     reader = await asyncio.to_thread(_reader, options, installed)
     try:
-        async with FhirClient(
-            options.base_url, options.token, connections=2 * options.at_once + 4
-        ) as client:
+        async with FhirClient(options.base_url, options.token, connections=CONNECTIONS) as client:
             queue = await _ready(client, options, reader, stop)
             if queue is not None:
                 await _work(options, client, queue, reader, stop)
