@@ -16,6 +16,7 @@ from imaging.archive.records import InstanceRecord
 from imaging.dicomweb.errors import NotAcceptable
 from imaging.dicomweb.recode import recode
 from imaging.formats import Format, Limits
+from imaging.isolation import DecoderProcesses
 from store.interface import Store
 
 AS_STORED = "*"
@@ -78,21 +79,29 @@ def _decodable(transfer_syntax: str) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class Recoder:
+    """Where instances are recoded, and up to which size."""
+
+    processes: DecoderProcesses
+    limits: Limits
+
+
 async def instance_bytes(
-    store: Store, instance: InstanceRecord, served: Served, limits: Limits
+    store: Store, instance: InstanceRecord, served: Served, recoder: Recoder
 ) -> AsyncIterator[bytes]:
     """The bytes of an instance, in pieces.
 
     Raises:
         ImageError: it has to be recoded and cannot be decoded.
+        NotAcceptable: it has to be recoded, and no decoder reads this variant of its transfer syntax.
     """
     if not served.recode:
         async for chunk in store.blobs.stream(instance.sha256):
             yield chunk
         return
-    with tempfile.TemporaryFile(dir=store.blobs.staging()) as target:
+    with tempfile.NamedTemporaryFile(dir=store.blobs.staging()) as target:
         async with local_file(store, instance) as path:
-            await asyncio.to_thread(recode, path, target, limits)
-        target.seek(0)
+            await recoder.processes.run(recode, path, Path(target.name), recoder.limits)
         while chunk := await asyncio.to_thread(target.read, _CHUNK_BYTES):
             yield chunk

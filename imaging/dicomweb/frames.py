@@ -93,19 +93,6 @@ def frame_form(instance: InstanceRecord, accept: Sequence[Accepted]) -> FrameFor
     raise NotAcceptable("the frames are not to be had in any form that is accepted")
 
 
-def frame_bytes(
-    path: Path, instance: InstanceRecord, index: int, form: FrameForm, limits: Limits
-) -> bytes:
-    """One frame in the given form.
-
-    Raises:
-        ImageError: it cannot be decoded, or not be found.
-    """
-    if form.as_stored:
-        return compressed_frame(path, index)
-    return octet_frame(path, instance, index, limits)
-
-
 def compressed_frame(path: Path, index: int) -> bytes:
     """One frame's code stream, as stored.
 

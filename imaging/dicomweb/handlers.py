@@ -26,13 +26,14 @@ from imaging.dicomweb import stow
 from imaging.dicomweb.accept import Accepted, accepted
 from imaging.dicomweb.bulkdata import bulk_value
 from imaging.dicomweb.errors import NotAcceptable, NotFound
-from imaging.dicomweb.files import local_file
+from imaging.dicomweb.files import Recoder, local_file
 from imaging.dicomweb.metadata import instance_metadata
 from imaging.dicomweb.multipart import closing, part_header
 from imaging.dicomweb.qido import Level, Search, instance_url, parse_search, run_search
 from imaging.dicomweb.rendered import Rendering, parse_rendering, render, thumbnail_rendering
 from imaging.dicomweb.retrieve import retrieve
 from imaging.formats import Limits
+from imaging.isolation import DecoderProcesses
 
 DICOM_JSON = "application/dicom+json"
 _JSON_TYPES = (DICOM_JSON, "application/json")
@@ -59,17 +60,17 @@ class DicomWeb:
     base_url: str = ""
     """The public base of this application, without a trailing slash; '': what the client called us."""
     decoding: Limits = field(default_factory=lambda: Limits(max_decoded_bytes=1024**3))
-    max_decoders: int = 2
-    """How many requests decode pixels at a time; the others wait."""
+    decoders: DecoderProcesses = field(default_factory=DecoderProcesses)
+    """Where pixels are decoded; as many requests at a time as it has processes, the others wait."""
 
 
 class Handlers:
-    """State: only the semaphore that bounds decoding."""
+    """Holds no state of its own."""
 
     def __init__(self, server: DicomWeb) -> None:
         self._server = server
         self._store = server.archive.store
-        self._decoders = asyncio.Semaphore(server.max_decoders)
+        self._decoders = server.decoders
 
     async def store(self, request: Request) -> Response:
         """STOW-RS."""
@@ -113,7 +114,7 @@ class Handlers:
             self._store,
             instances,
             _accept(request),
-            self._server.decoding,
+            Recoder(self._decoders, self._server.decoding),
             self._base_url(request),
         )
 
@@ -161,11 +162,14 @@ class Handlers:
         accept = _accept(request)
         form = frame_data.frame_form(instance, accept)
         parts = []
-        async with local_file(self._store, instance) as path, self._decoders:
+        async with local_file(self._store, instance) as path:
             for index in indices:
-                data = await asyncio.to_thread(
-                    frame_data.frame_bytes, path, instance, index, form, self._server.decoding
-                )
+                if form.as_stored:
+                    data = await asyncio.to_thread(frame_data.compressed_frame, path, index)
+                else:
+                    data = await self._decoders.run(
+                        frame_data.octet_frame, path, instance, index, self._server.decoding
+                    )
                 parts.append((form.media_type, form.content_type, data))
         return _parts_or_one(accept, parts)
 
@@ -197,8 +201,10 @@ class Handlers:
     async def _picture(
         self, instance: InstanceRecord, index: int, rendering: Rendering
     ) -> Response:
-        async with local_file(self._store, instance) as path, self._decoders:
-            content = await asyncio.to_thread(render, path, index, rendering, self._server.decoding)
+        async with local_file(self._store, instance) as path:
+            content = await self._decoders.run(
+                render, path, index, rendering, self._server.decoding
+            )
         return Response(content, media_type=rendering.media_type)
 
     async def _instance(self, request: Request) -> InstanceRecord:

@@ -6,7 +6,6 @@ https://dicom.nema.org/medical/dicom/current/output/chtml/part05/chapter_7.html#
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pydicom
@@ -26,7 +25,7 @@ from imaging.formats.dicom_header import open_dicom
 from imaging.formats.dicom_pixels import check_pixels, pixel_form
 
 
-def recode(path: Path, target: BinaryIO, limits: Limits) -> None:
+def recode(path: Path, target: Path, limits: Limits) -> None:
     """Writes the instance in ``path`` to ``target``, pixels decompressed, UIDs as they are.
 
     Raises:
@@ -51,7 +50,12 @@ def recode(path: Path, target: BinaryIO, limits: Limits) -> None:
         dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         dataset.file_meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
         pydicom.dcmwrite(
-            target, dataset, little_endian=True, implicit_vr=False, enforce_file_format=True
+            target,
+            dataset,
+            little_endian=True,
+            implicit_vr=False,
+            enforce_file_format=True,
+            overwrite=True,
         )
     except Exception as exc:  # pydicom and the decoders raise what they meet in damaged input
         if "does not support" in str(exc):

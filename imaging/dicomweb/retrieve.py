@@ -13,10 +13,10 @@ from starlette.responses import Response, StreamingResponse
 from imaging.archive.records import InstanceRecord
 from imaging.dicomweb.accept import Accepted
 from imaging.dicomweb.errors import NotAcceptable
-from imaging.dicomweb.files import Served, instance_bytes, served_as
+from imaging.dicomweb.files import Recoder, Served, instance_bytes, served_as
 from imaging.dicomweb.multipart import closing, part_header
 from imaging.dicomweb.qido import instance_url
-from imaging.formats import Format, Limits
+from imaging.formats import Format
 from store.interface import Store
 
 
@@ -24,7 +24,7 @@ async def retrieve(
     store: Store,
     instances: Sequence[InstanceRecord],
     accept: Sequence[Accepted],
-    limits: Limits,
+    recoder: Recoder,
     base_url: str,
 ) -> Response:
     """Answers with the instances in the form that the client likes best.
@@ -36,11 +36,11 @@ async def retrieve(
     single = _single_part(instances, accept)
     if single is not None:
         instance, served = single
-        body = await _begun(instance_bytes(store, instance, served, limits))
+        body = await _begun(instance_bytes(store, instance, served, recoder))
         return StreamingResponse(body, media_type=served.content_type)
     chosen = [(instance, _multipart_form(instance, accept)) for instance in instances]
     boundary = uuid.uuid4().hex
-    body = await _begun(_multipart(store, chosen, boundary, limits, base_url))
+    body = await _begun(_multipart(store, chosen, boundary, recoder, base_url))
     kinds = {served.media_type for _, served in chosen}
     kind = kinds.pop() if len(kinds) == 1 else "application/dicom"
     media_type = f'multipart/related; type="{kind}"; boundary={boundary}'
@@ -79,7 +79,7 @@ async def _multipart(
     store: Store,
     chosen: Sequence[tuple[InstanceRecord, Served]],
     boundary: str,
-    limits: Limits,
+    recoder: Recoder,
     base_url: str,
 ) -> AsyncIterator[bytes]:
     for instance, served in chosen:
@@ -90,7 +90,7 @@ async def _multipart(
                 "Content-Location": instance_url(instance, base_url),
             },
         )
-        async for chunk in instance_bytes(store, instance, served, limits):
+        async for chunk in instance_bytes(store, instance, served, recoder):
             yield header + chunk
             header = b""
         yield b"\r\n"

@@ -5,6 +5,7 @@ https://www.loc.gov/preservation/digital/formats/fdd/fdd000022.shtml
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,8 @@ from imaging.formats.grayscale import Grayscale
 from imaging.formats.image import Format, Image, Kind
 from imaging.formats.limits import Limits, check_size
 from imaging.formats.raster import full_scale
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is raised
 
 Tiff: TypeAlias = Any
 Page: TypeAlias = Any

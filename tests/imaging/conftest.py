@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from healthvision.uploads import archive_of, subject_named_in_files
 from imaging.archive.ingest import Archive
 from imaging.dicomweb.handlers import DicomWeb
 from imaging.dicomweb.routes import dicomweb_app
+from imaging.isolation import DecoderProcesses
 from store.sqlite import SqliteStore
 
 UPLOAD_LIMIT_BYTES = 8 * 1024**3
@@ -56,12 +57,19 @@ def archive(api: Api) -> Archive:
     return archive_of(api, UPLOAD_LIMIT_BYTES)
 
 
+@pytest.fixture(scope="session")
+def decoders() -> Iterator[DecoderProcesses]:
+    processes = DecoderProcesses(1)
+    yield processes
+    processes.close()
+
+
 @pytest.fixture
-def server(api: Api, archive: Archive) -> DicomWeb:
+def server(api: Api, archive: Archive, decoders: DecoderProcesses) -> DicomWeb:
     async def subject(patient):
         return await subject_named_in_files(api, patient)
 
-    return DicomWeb(archive=archive, admit=lambda _headers, _action: None, subject_of=subject)
+    return DicomWeb(archive, lambda _headers, _action: None, subject, decoders=decoders)
 
 
 @pytest.fixture
