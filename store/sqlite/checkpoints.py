@@ -32,6 +32,7 @@ class Checkpoints:
         self._pages = 0
         self._changes = 0
         self._due = threading.Event()
+        self._busy = False
         self._copied = False
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
@@ -47,8 +48,9 @@ class Checkpoints:
         if self._copied:
             self._copied = False
             _checkpoint(self._writing)
-        elif self._pages >= LOG_PAGES and not self._due.is_set():
+        elif self._pages >= LOG_PAGES and not self._busy:
             self._pages = 0
+            self._busy = True
             self._due.set()
 
     def close(self) -> None:
@@ -57,10 +59,15 @@ class Checkpoints:
         self._thread.join()
 
     def _run(self) -> None:
-        while self._due.wait() and not self._closing:
+        while True:
+            self._due.wait()
+            # Cleared before the work: a close that comes while it is done sets it again.
+            self._due.clear()
+            if self._closing:
+                break
             _checkpoint(self._copying)
             self._copied = True
-            self._due.clear()
+            self._busy = False
         self._copying.close()
 
 
