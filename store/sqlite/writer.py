@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import Empty
 from time import perf_counter
 from typing import Any
 
@@ -20,6 +20,7 @@ from store.interface import Commit
 from store.sqlite.apply import Group
 from store.sqlite.checkpoints import Checkpoints
 from store.sqlite.connections import translated
+from store.sqlite.inbox import Inbox
 from store.sqlite.names import Names
 from store.sqlite.turn import Turn
 
@@ -59,7 +60,7 @@ class Writer:
         self._turn = turn
         self._blob_exists = blob_exists
         self._written = written
-        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._waiting: Inbox[_Waiting | None] = Inbox()
         self._content_bytes = 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -86,7 +87,7 @@ class Writer:
                 began = perf_counter()
                 types = self._write(group)
                 patience_s = min((perf_counter() - began) / 2, PATIENCE_S)
-                expected = len(group) + self._waiting.qsize()
+                expected = len(group) + len(self._waiting)
                 self._answer(group, types)
                 self._checkpoints.after_group(self._content_bytes)
                 self._content_bytes = 0
@@ -103,10 +104,8 @@ class Writer:
         until = perf_counter() + patience_s
         while len(group) < GROUP_LIMIT:
             try:
-                if len(group) < expected and (left := until - perf_counter()) > 0:
-                    waiting = self._waiting.get(timeout=left)
-                else:
-                    waiting = self._waiting.get_nowait()
+                patience_left_s = until - perf_counter() if len(group) < expected else 0.0
+                waiting = self._waiting.get_within(patience_left_s)
             except Empty:
                 break
             if waiting is None:
