@@ -24,6 +24,7 @@ from pathlib import Path
 import structlog
 
 from imaging.formats import Limits
+from imaging.isolation import DecoderProcesses
 from inference.client import FhirClient
 from inference.engines import EngineName
 from inference.errors import Missing, NotAllowed, Refused, Transient
@@ -105,10 +106,13 @@ async def _work(
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="healthvision-worker-") as directory:
         archives = Archives(client, Path(directory), trusted=options.trusted_archives)
+        decoders = DecoderProcesses(_helpers())
         try:
-            await Loop(options, client, queue, archives, reader, stop).run()
+            await decoders.warm_up()
+            await Loop(options, client, queue, archives, decoders, reader, stop).run()
         finally:
             await archives.close()
+            await asyncio.to_thread(decoders.close)
 
 
 def _reader(options: WorkerOptions, installed: InstalledModel) -> Reader:
@@ -149,6 +153,7 @@ class Loop:
         client: FhirClient,
         queue: TaskQueue,
         archives: Archives,
+        decoders: DecoderProcesses,
         reader: Reader,
         stop: asyncio.Event,
     ) -> None:
@@ -157,6 +162,7 @@ class Loop:
             client=client,
             queue=queue,
             archives=archives,
+            decoders=decoders,
             reader=reader,
             turns=Turns(_helpers()),
             limits=options.limits,

@@ -20,6 +20,7 @@ import structlog
 
 from imaging.errors import ImageError, ImageTooLarge
 from imaging.formats import Image, Limits, read
+from imaging.isolation import DecoderProcesses
 from inference.client import FhirClient
 from inference.engines import EngineError
 from inference.errors import (
@@ -63,9 +64,10 @@ class Workplace:
     client: FhirClient
     queue: TaskQueue
     archives: Archives
+    decoders: DecoderProcesses
     reader: Reader
     turns: Turns
-    """For decoding, drawing and writing: work of threads on this machine's processors."""
+    """For decoding, drawing and writing: a bounded share of this machine's processors."""
     limits: Limits
     software: str
     organization: str
@@ -139,7 +141,7 @@ async def _first_suitable(
         data = await file.load()
         hold.at("predict", 50)
         try:
-            image = await place.turns.run(rank, _decode, data, place.limits)
+            image = await _decoded(place, data, rank)
             facts = await _facts(place, hold, source, file, image, analysis)
             submitted: Submitted = await place.turns.run(
                 rank, place.reader.prepare, image, facts, stat=hold.document.stat
@@ -172,17 +174,22 @@ async def _files(
     return [archive.file(source, item) for item in candidates(analysis, listed)]
 
 
-def _decode(data: bytes | Path, limits: Limits) -> Image:
-    """Decodes the pixels; a fetched file is removed."""
+async def _decoded(place: Workplace, data: bytes | Path, rank: int) -> Image:
+    """The pixels, decoded in a process of their own; a fetched file is removed.
+
+    Raises:
+        Failed: they cannot be decoded, or the decoder broke down over them.
+    """
     try:
-        return read(data, limits=limits)
+        async with place.turns.turn(rank):
+            return await place.decoders.run(read, data, limits=place.limits)
     except ImageTooLarge as error:
         raise Failed("image-too-large", "The image is larger than this worker decodes.") from error
     except ImageError as error:
         raise Failed("pixels-unreadable", f"The image cannot be decoded ({error.code}).") from error
     finally:
         if isinstance(data, Path):
-            data.unlink(missing_ok=True)
+            await asyncio.to_thread(data.unlink, missing_ok=True)
 
 
 async def _facts(

@@ -22,6 +22,9 @@ from inference.models.registry import InstalledModel
 from inference.results.case import Caution, Coded, Explanation, Finding, Model, Picture
 from terminology.analyses import device_id
 
+COMPANY_S = 0.002
+"""How long an image waits for others while the engine is idle. What comes while it runs is the next batch anyway."""
+
 
 class OutOfScope(StrEnum):
     """What happens to a patient outside the model's population."""
@@ -59,7 +62,9 @@ class Reader:
         self._out_of_scope = out_of_scope
         loaded = choose_engine(installed.weights(), engine=engine, threads=threads)
         self.engine = f"{loaded.name} on {loaded.device}"
-        self._network = ChestXrayPneumonia(self.manifest, loaded, largest_batch=largest_batch)
+        self._network = ChestXrayPneumonia(
+            self.manifest, loaded, largest_batch=largest_batch, longest_wait_s=COMPANY_S
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -23,11 +23,12 @@ class Turns:
 
     async def run(self, rank: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs ``work`` in a thread when its turn comes; a higher ``rank`` comes first."""
-        async with self._turn(rank):
+        async with self.turn(rank):
             return await asyncio.to_thread(work, *args, **kwargs)
 
     @asynccontextmanager
-    async def _turn(self, rank: int) -> AsyncIterator[None]:
+    async def turn(self, rank: int) -> AsyncIterator[None]:
+        """The turn alone, for work that is not a thread's."""
         if self._free == 0:
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             heapq.heappush(self._waiting, (-rank, next(self._numbers), waiting))

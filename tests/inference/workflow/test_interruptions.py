@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from imaging.formats import Limits
+from imaging.isolation import DecoderProcesses
 from inference.client import FhirClient, Patience
 from inference.models.registry import InstalledModel
 from inference.worker import run_worker
@@ -28,8 +29,8 @@ from tests.deployment import WORKER_TOKEN
 from tests.inference.workflow.site import Site, radiograph, worker, worker_options
 
 DEVICE = "ai-chest-xray-pneumonia-0.0.1"
-STEPS = ("decode", "prepare", "explain", "author")
-"""The turns that one analysis of one image takes, in order."""
+STEPS = ("prepare", "explain", "author")
+"""The threads' work that one analysis of one image takes, in order."""
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -92,11 +93,21 @@ async def bench(here: Site, model: InstalledModel, directory: Path) -> AsyncIter
             )
             await introduce(client, reader.model, "healthvision", "Test")
             archives = Archives(client, directory)
+            decoders = DecoderProcesses(1)
             place = Workplace(
-                client, queue, archives, reader, Turns(1), Limits(), "test", "healthvision"
+                client,
+                queue,
+                archives,
+                decoders,
+                reader,
+                Turns(1),
+                Limits(),
+                "test",
+                "healthvision",
             )
             yield Bench(here, place, wire)
             await archives.close()
+            decoders.close()
 
 
 @pytest.fixture
@@ -383,6 +394,7 @@ async def plain_bench(here: Site, model: InstalledModel, directory: Path) -> Asy
                 place.client,
                 queue,
                 place.archives,
+                place.decoders,
                 place.reader,
                 place.turns,
                 place.limits,
