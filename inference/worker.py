@@ -164,7 +164,7 @@ class Loop:
             archives=archives,
             decoders=decoders,
             reader=reader,
-            turns=Turns(_helpers()),
+            turns=Turns(_helpers() + 1),
             limits=options.limits,
             software=options.software,
             organization=options.organization,
