@@ -204,6 +204,8 @@ def _by_first_plugin(
     """Decodes by the fastest decoder that can; raises what the last one raised."""
     assert file.pixels is not None
     plugins = [name for name in _FASTEST_FIRST if name in decoder.available_plugins] or [""]
+    if len(plugins) > 1 and plugins[-1] == "gdcm":
+        plugins.pop()  # where others read the syntax: on hostile data gdcm may end the process
     for plugin in plugins:
         file.stream.seek(file.pixels.offset)
         try:
