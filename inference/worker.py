@@ -19,6 +19,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -41,8 +42,10 @@ from inference.workflow.turns import Turns
 log = structlog.get_logger(__name__)
 
 CLAIM_WAIT_S = 20
+STAT_AT_ONCE = 2
+"""Urgent Tasks that are held besides the others."""
 CONNECTIONS = 8
-"""One waits for Tasks, the others are shared: most of a Task's time is spent beside the wire."""
+"""Two wait for Tasks, the others are shared: most of a Task's time is spent beside the wire."""
 LAST_WORDS_S = 5.0
 """How long Tasks under way may still take when the worker is told to stop; then they are handed back."""
 HEARTBEAT_S = 2.0
@@ -144,6 +147,14 @@ async def _ready(
     return None
 
 
+class Lane:
+    """Tasks that are claimed and counted together. Urgent ones have a lane of their own: it is never full of others."""
+
+    def __init__(self, least: str, at_once: int) -> None:
+        self.least, self.free = least, at_once
+        self.freed = asyncio.Event()
+
+
 class Loop:
     """The state of a running worker: what it holds."""
 
@@ -170,26 +181,25 @@ class Loop:
             organization=options.organization,
         )
         self._held: dict[asyncio.Task[None], Hold] = {}
-        self._freed = asyncio.Event()
         self._fatal: NotAllowed | None = None
 
     async def run(self) -> None:
         """Raises NotAllowed where the credential is no longer accepted."""
         async with _beside(self._keep_leases()):
-            await self._claim_until_stopped()
+            lanes = (Lane("routine", self._options.at_once), Lane("stat", STAT_AT_ONCE))
+            await asyncio.gather(*map(self._claim_until_stopped, lanes))
             await self._finish()
         if self._fatal is not None:
             raise self._fatal
 
-    async def _claim_until_stopped(self) -> None:
+    async def _claim_until_stopped(self, lane: Lane) -> None:
         failures = 0
         while not self._stop.is_set():
-            free = self._options.at_once - len(self._held)
-            if free <= 0:
-                self._freed.clear()
-                await _any_of(self._freed.wait(), self._stop.wait())
+            if lane.free <= 0:
+                lane.freed.clear()
+                await _any_of(lane.freed.wait(), self._stop.wait())
                 continue
-            claim = asyncio.create_task(self._queue.claim(free, CLAIM_WAIT_S))
+            claim = asyncio.create_task(self._queue.claim(lane.free, CLAIM_WAIT_S, lane.least))
             await _any_of(claim, self._stop.wait())
             if not claim.done():
                 claim.cancel()
@@ -200,24 +210,26 @@ class Loop:
             except NotAllowed as error:
                 self._end_with(error)
                 return
-            except (Transient, Missing, Refused) as error:
+            except (Transient, Refused) as error:
                 failures += 1
                 log.info("claim_failed", error=type(error).__name__, failures=failures)
                 pause_s = random.uniform(0.1, min(10.0, 0.2 * 2.0 ** min(failures, 10)))  # noqa: S311
                 await _stopped_within(self._stop, pause_s)
                 continue
-            self._take_up(holds)
+            self._take_up(lane, holds)
 
-    def _take_up(self, holds: Sequence[Hold]) -> None:
+    def _take_up(self, lane: Lane, holds: Sequence[Hold]) -> None:
         for hold in holds:
             work = asyncio.create_task(analyse(self._place, hold), name=f"task-{hold.id}")
             hold.belongs_to(work)
             self._held[work] = hold
-            work.add_done_callback(self._put_down)
+            lane.free -= 1
+            work.add_done_callback(partial(self._put_down, lane))
 
-    def _put_down(self, work: asyncio.Task[None]) -> None:
+    def _put_down(self, lane: Lane, work: asyncio.Task[None]) -> None:
         del self._held[work]
-        self._freed.set()
+        lane.free += 1
+        lane.freed.set()
         error = None if work.cancelled() else work.exception()
         if isinstance(error, NotAllowed):
             self._end_with(error)

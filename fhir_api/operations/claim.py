@@ -6,6 +6,7 @@ In:
     device    Reference(Device), 0..*  model versions it offers; the first becomes ``owner`` of what is claimed
     count     positiveInt     how many Tasks at most, 1..64; 1 if absent
     wait      unsignedInt     seconds to wait for one, 0..60; 0 if absent
+    priority  code            the least urgent that it takes now: stat, asap, urgent or routine; routine if absent
     lease     positiveInt     seconds that the claim holds without a heartbeat, 2..3600
 
 Out:
@@ -32,7 +33,7 @@ from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response
 from fhir_api.interactions.write import Decision, build_write, decide_and_commit
 from fhir_api.operations.parameters import parameters_of, parameters_response
-from fhir_api.tasks.queue import WAITING
+from fhir_api.tasks.queue import PRIORITY, WAITING
 from fhir_api.tasks.revision import revised
 from store.interface import Commit, QueueAction, QueueChange, QueueEntry, Write
 from terminology.analyses import device_topic
@@ -44,7 +45,7 @@ RECHECK_S = 1.0
 SUSPECT_ATTEMPTS = 2
 """A Task begun this often without an end is handed out alone: if it takes its worker down, it takes no other."""
 
-_NAMES = frozenset({"worker", "analysis", "device", "count", "wait", "lease"})
+_NAMES = frozenset({"worker", "analysis", "device", "count", "wait", "priority", "lease"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class Claim:
     topics: tuple[str, ...]
     device: str | None
     count: int
+    least: int
+    """Rank of the least urgent Task that it takes."""
     lease_us: int
 
 
@@ -81,6 +84,7 @@ async def claim(api: Api, request: Request) -> Response:
         topics=topics,
         device=devices[0] if devices else None,
         count=parameters.integer("count", 1, 1, MOST_TASKS),
+        least=PRIORITY[parameters.choice("priority", PRIORITY, "routine")],
         lease_us=lease_s * 1_000_000,
     )
     tasks = await _take(api, wanted)
@@ -118,7 +122,7 @@ async def _take(api: Api, wanted: Claim) -> list[bytes]:
     async def decide() -> Decision[list[bytes]]:
         now_us = api.clock()
         ready = await api.store.next_ready("Task", wanted.topics, now_us, wanted.count)
-        entries = _together(ready)
+        entries = _together([entry for entry in ready if entry.priority >= wanted.least])
         stored = await api.store.read_many([("Task", entry.id) for entry in entries])
         writes: list[Write] = []
         for entry, version in zip(entries, stored, strict=True):

@@ -71,10 +71,7 @@ async def release(api: Api, request: Request) -> Response:
     """Gives the Task back: ``requested`` again, or ``failed`` when its attempts are used up."""
     parameters = parameters_of(api, request, _RELEASE)
     owner = lease_owner(request.caller, parameters.text("worker"))
-    reason = parameters.text("reason", "valueCode")
-    if reason not in BACKOFFS:
-        text = "The reason must be one of " + ", ".join(sorted(BACKOFFS)) + "."
-        raise FhirError(Category.INVALID, text, "Parameters.parameter")
+    reason = parameters.choice("reason", BACKOFFS)
     delay_s = parameters.integer("delay", -1, 0, 3600)
     counts = parameters.flag("count", default=True)
     id = request.path[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,17 @@ class Parameters:
         self._at_most_one(name)
         found = self.texts(name, kind)
         return found[0] if found else None
+
+    def choice(self, name: str, choices: Collection[str], default: str | None = None) -> str:
+        """The one code, of those that are allowed; ``default`` where it is absent, an error where there is none."""
+        if default is None or name in self.values:
+            code = self.text(name, "valueCode")
+            if code not in choices:
+                text = f"The parameter {name} must be one of " + ", ".join(sorted(choices)) + "."
+                where = f"Parameters.parameter[{self.values[name][0][0]}]"
+                raise FhirError(Category.INVALID, text, where)
+            return code
+        return default
 
     def integer(self, name: str, default: int, least: int, most: int) -> int:
         """The one value, within its limits; ``default`` where it is absent."""

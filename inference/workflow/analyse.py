@@ -100,6 +100,11 @@ async def analyse(place: Workplace, hold: Hold) -> None:
 
 async def _work(place: Workplace, hold: Hold, started: datetime) -> None:
     rank = _RANK.get(str(hold.document.tree.get("priority")), 0)
+    with place.turns.under_way(rank):
+        await _answer(place, hold, started, rank)
+
+
+async def _answer(place: Workplace, hold: Hold, started: datetime, rank: int) -> None:
     hold.heard(await place.queue.progress(hold, "fetch", 10))
     hold.check()
     source = await source_of(place.client, hold.document)

@@ -40,8 +40,8 @@ class Handback:
 class TaskQueue(Protocol):
     """What both ways can do."""
 
-    async def claim(self, count: int, wait_s: int) -> list[Hold]:
-        """Up to ``count`` Tasks, now ours; waits for one up to ``wait_s`` seconds."""
+    async def claim(self, count: int, wait_s: int, least: str = "routine") -> list[Hold]:
+        """Up to ``count`` Tasks of at least this priority, now ours; waits for one up to ``wait_s`` seconds."""
         ...
 
     async def heartbeat(self, hold: Hold) -> Standing: ...
@@ -61,7 +61,7 @@ class OperationsQueue:
     def __init__(self, client: FhirClient, worker: Worker) -> None:
         self._client, self._worker = client, worker
 
-    async def claim(self, count: int, wait_s: int) -> list[Hold]:
+    async def claim(self, count: int, wait_s: int, least: str = "routine") -> list[Hold]:
         parameters: list[_Said] = [
             {"name": "worker", "valueString": self._worker.name},
             *({"name": "analysis", "valueCode": code} for code in self._worker.analyses),
@@ -71,6 +71,7 @@ class OperationsQueue:
             ),
             {"name": "count", "valuePositiveInt": count},
             {"name": "wait", "valueUnsignedInt": wait_s},
+            {"name": "priority", "valueCode": least},
             {"name": "lease", "valuePositiveInt": self._worker.lease_s},
         ]
         answer = await self._client.operation(

@@ -38,10 +38,10 @@ class SearchQueue:
         self._not_before_s: dict[str, float] = {}
         self._touched_s: dict[str, float] = {}
 
-    async def claim(self, count: int, wait_s: int) -> list[Hold]:
+    async def claim(self, count: int, wait_s: int, least: str = "routine") -> list[Hold]:
         deadline_s = time.monotonic() + wait_s
         while True:
-            holds = await self._look(count)
+            holds = await self._look(count, least)
             left_s = deadline_s - time.monotonic()
             if holds or left_s <= 0:
                 return holds
@@ -83,13 +83,15 @@ class SearchQueue:
             body = bytes(current.ended("failed", statusReason=reason))
             await self._client.update("Task", hold.id, body, if_match=current.version)
 
-    async def _look(self, count: int) -> list[Hold]:
+    async def _look(self, count: int, least: str) -> list[Hold]:
         now_s = time.monotonic()
+        wanted = _PRIORITIES[: _PRIORITIES.index(least) + 1]
         found = [
             task
             for parameters in self._searches()
             for task in await self._search(parameters)
             if self._not_before_s.get(task["id"], 0.0) <= now_s
+            and task.get("priority", "routine") in wanted
         ]
         found.sort(key=lambda task: _PRIORITIES.index(task.get("priority", "routine")))
         holds: list[Hold] = []

@@ -1,16 +1,23 @@
-"""Who may use the processor next: a bounded number at once, the most urgent first, then the longest waiting."""
+"""Who may use the processor next: a bounded number at once, the most urgent first, then the longest waiting.
+
+While something urgent is under way, nothing less urgent begins: what runs already is all that it waits for.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+URGENT_RANK = 3
+"""From this rank on (stat), others stand back."""
 
 
 class Turns:
@@ -20,6 +27,17 @@ class Turns:
         self._free = at_once
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
+        self._under_way: Counter[int] = Counter()
+
+    @contextmanager
+    def under_way(self, rank: int) -> Iterator[None]:
+        """Work of this rank goes on in the block, also while it waits for the network or the engine."""
+        self._under_way[rank] += 1
+        try:
+            yield
+        finally:
+            self._under_way[rank] -= 1
+            self._pass_on()
 
     async def run(self, rank: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs ``work`` in a thread when its turn comes; a higher ``rank`` comes first."""
@@ -29,26 +47,41 @@ class Turns:
     @asynccontextmanager
     async def turn(self, rank: int) -> AsyncIterator[None]:
         """The turn alone, for work that is not a thread's."""
-        if self._free == 0:
-            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (-rank, next(self._numbers), waiting))
-            try:
-                await waiting
-            except asyncio.CancelledError:
-                if waiting.done() and not waiting.cancelled():
-                    self._pass_on()  # the turn came and the caller went in the same moment
-                raise
-        else:
+        if self._free > 0 and self._may_begin(rank):
             self._free -= 1
+        else:
+            await self._queue(rank)
         try:
             yield
         finally:
+            self._free += 1
             self._pass_on()
 
+    async def _queue(self, rank: int) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (-rank, next(self._numbers), turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it came in the moment of the cancellation
+                self._free += 1
+                self._pass_on()
+            raise
+
+    def _may_begin(self, rank: int) -> bool:
+        return rank >= URGENT_RANK or not any(
+            count for other, count in self._under_way.items() if other >= URGENT_RANK
+        )
+
     def _pass_on(self) -> None:
-        while self._waiting:
-            waiting = heapq.heappop(self._waiting)[2]
-            if not waiting.done():
-                waiting.set_result(None)
+        """Gives free turns to those who wait first and may begin."""
+        while self._waiting and self._free > 0:
+            minus_rank, _, turn = self._waiting[0]
+            if turn.done():
+                heapq.heappop(self._waiting)
+            elif self._may_begin(-minus_rank):
+                heapq.heappop(self._waiting)
+                self._free -= 1
+                turn.set_result(None)
+            else:
                 return
-        self._free += 1

@@ -7,6 +7,7 @@ import asyncio
 from fhir_api.access import Caller
 from tests.fhir_api.client import WORKER, Client, bundle, entry
 from tests.fhir_api.tasks.queueing import (
+    ANALYSIS,
     DEVICE,
     Clock,
     claim,
@@ -44,6 +45,16 @@ async def test_urgent_before_old_and_old_before_new(client: Client, clock: Clock
         )
     expected = [*ids["stat"], *ids["asap"], *ids["urgent"], *ids["routine"]]
     assert await claimed(client, count=10) == expected
+
+
+async def test_a_claim_may_leave_the_less_urgent_to_others(client: Client) -> None:
+    await client.post("Task", order())
+    stat = (await client.post("Task", order(priority="stat"))).id
+    urgent = {"name": "priority", "valueCode": "stat"}
+    base = [{"name": "worker", "valueString": "w"}, {"name": "analysis", "valueCode": ANALYSIS}]
+    for expected in ([stat], []):
+        reply = await client.post("Task/$claim", parameters(*base, urgent))
+        assert [task["id"] for task in tasks(reply)] == expected
 
 
 async def test_of_many_workers_at_once_each_task_goes_to_one(client: Client) -> None:
@@ -105,6 +116,7 @@ async def test_wrong_parameters_are_400_with_their_place(client: Client) -> None
         {"name": "count", "valueInteger": 65},
         {"name": "wait", "valueInteger": 61},
         {"name": "lease", "valueInteger": 1},
+        {"name": "priority", "valueCode": "soon"},
         {"name": "colour", "valueString": "red"},
         {"name": "worker", "valueString": "again"},
         {"name": "device", "valueReference": {"reference": "Patient/1"}},
