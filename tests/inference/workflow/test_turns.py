@@ -1,0 +1,89 @@
+"""Turns: a bounded number at once, by rank, and urgent work alone."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.workflow.turns import URGENT_RANK, Turns
+
+
+async def order_of(turns: Turns, ranks: list[int]) -> list[int]:
+    """The ranks in the order in which they get their turn, when all ask while nobody may."""
+    got: list[int] = []
+    gate = asyncio.Event()
+
+    async def block() -> None:
+        async with turns.turn(URGENT_RANK):
+            await gate.wait()
+
+    async def ask(rank: int) -> None:
+        async with turns.turn(rank):
+            got.append(rank)
+
+    blocking = asyncio.create_task(block())
+    await asyncio.sleep(0)
+    asking = [asyncio.create_task(ask(rank)) for rank in ranks]
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(blocking, *asking)
+    return got
+
+
+@given(st.lists(st.integers(0, 3), max_size=12))
+def test_the_most_urgent_comes_first(ranks: list[int]) -> None:
+    assert asyncio.run(order_of(Turns(1), ranks)) == sorted(ranks, reverse=True)
+
+
+@given(st.lists(st.integers(0, 3), max_size=20), st.integers(1, 4))
+def test_no_more_than_its_number_run_at_once_and_all_run(ranks: list[int], at_once: int) -> None:
+    async def run() -> None:
+        turns, running, most, done = Turns(at_once), 0, 0, 0
+
+        async def work(rank: int) -> None:
+            nonlocal running, most, done
+            with turns.under_way(rank):
+                async with turns.turn(rank):
+                    running += 1
+                    most = max(most, running)
+                    await asyncio.sleep(0)
+                    running -= 1
+                    done += 1
+
+        await asyncio.gather(*map(work, ranks))
+        assert done == len(ranks)
+        assert most <= at_once
+
+    asyncio.run(run())
+
+
+async def test_nothing_else_begins_while_something_urgent_is_under_way() -> None:
+    turns = Turns(2)
+    with turns.under_way(URGENT_RANK):
+        routine = asyncio.create_task(turns.run(0, str))
+        assert await turns.run(URGENT_RANK, lambda: "stat") == "stat"
+        assert not routine.done()
+    assert await routine == ""
+
+
+async def test_who_is_cancelled_while_waiting_keeps_nobody_waiting() -> None:
+    turns = Turns(1)
+    async with turns.turn(0):
+        gone = asyncio.create_task(turns.run(0, str))
+        waiting = asyncio.create_task(turns.run(0, str))
+        await asyncio.sleep(0)
+        gone.cancel()
+    assert await asyncio.wait_for(waiting, 10) == ""
+
+
+async def test_a_turn_that_comes_in_the_moment_of_a_cancellation_is_passed_on() -> None:
+    turns = Turns(1)
+    first = turns.turn(0)
+    await first.__aenter__()
+    gone = asyncio.create_task(turns.run(0, str))
+    await asyncio.sleep(0)
+    await first.__aexit__(None, None, None)
+    gone.cancel()
+    assert await asyncio.wait_for(turns.run(0, str), 10) == ""
