@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 
 import uvicorn
@@ -41,5 +42,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE_S,
     )
     server = uvicorn.Server(config)
+    # uvicorn raises the signal that ended it once more, for whoever had a handler before: nothing may cut off what
+    # ends the application.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     async with app:
         await server.serve(sockets=[listener])

@@ -24,6 +24,7 @@ from healthvision.settings import Settings
 from healthvision.uploads import admission, archive_of, subject_named_in_files
 from imaging.dicomweb.handlers import DicomWeb
 from imaging.dicomweb.routes import dicomweb_app
+from imaging.isolation import DecoderProcesses
 from store.errors import StoreError
 from store.sqlite import SqliteStore
 
@@ -31,8 +32,15 @@ from store.sqlite import SqliteStore
 class App:
     """Dispatches by the first segment of the path; ``async with`` opens and ends what runs beside it."""
 
-    def __init__(self, api: Api, rooms: Mapping[str, Application], others: Application) -> None:
+    def __init__(
+        self,
+        api: Api,
+        rooms: Mapping[str, Application],
+        others: Application,
+        decoders: DecoderProcesses,
+    ) -> None:
         self._api = api
+        self._decoders = decoders
         self._rooms = rooms
         self._others = others
         self._sweeping: asyncio.Task[None] | None = None
@@ -57,6 +65,7 @@ class App:
     ) -> None:
         if self._sweeping is not None:
             self._sweeping.cancel()
+        self._decoders.close()
         await self._api.store.close()
 
 
@@ -113,7 +122,7 @@ def build_app(settings: Settings) -> App:
         "fhir": fhir_app(api, authenticate),
         "dicom-web": dicomweb_app(dicom_web),
     }
-    return App(api, rooms, pages)
+    return App(api, rooms, pages, dicom_web.decoders)
 
 
 async def _start_page(_request: Request) -> Response:
