@@ -26,6 +26,8 @@ TOUCH_S = 300.0
 """How long a held Task stays untouched at most."""
 STALE_S = 900.0
 """Untouched for longer, its worker is taken to be gone. Three touches, and far more than clocks differ."""
+MEMORY_S = 86_400.0
+"""How long the attempts at a Task that was given back are remembered."""
 _PRIORITIES = ("stat", "asap", "urgent", "routine")
 
 
@@ -38,7 +40,17 @@ class SearchQueue:
         self._not_before_s: dict[str, float] = {}
         self._touched_s: dict[str, float] = {}
 
+    def _forget(self) -> None:
+        """Lets go of Tasks that nothing was heard of for long: a worker runs for months."""
+        now_s = time.monotonic()
+        for id in [id for id, at_s in self._touched_s.items() if now_s - at_s > 2 * STALE_S]:
+            del self._touched_s[id]
+        for id in [id for id, at_s in self._not_before_s.items() if now_s - at_s > MEMORY_S]:
+            del self._not_before_s[id]
+            self._attempts.pop(id, None)
+
     async def claim(self, count: int, wait_s: int, least: str = "routine") -> list[Hold]:
+        self._forget()
         deadline_s = time.monotonic() + wait_s
         while True:
             holds = await self._look(count, least)
