@@ -87,15 +87,15 @@ class Issue:
 class FhirError(Exception):
     """A request that is refused. ``issues`` replaces the one issue made of ``text`` where there are several.
 
-    ``expression`` is the place in the resource, or in the request: ``http.Accept`` a header or parameter, ``http`` all
-    of it (https://hl7.org/fhir/R4/operationoutcome-definitions.html#OperationOutcome.issue.location).
+    ``expression`` is the place in the resource, or in the request: ``http.Accept`` a header or parameter,
+    ``http.request`` all of it (https://hl7.org/fhir/R4/operationoutcome-definitions.html#OperationOutcome.issue.location).
     """
 
     def __init__(
         self,
         category: Category,
         text: str,
-        expression: str = "http",
+        expression: str = "http.request",
         *,
         issues: Sequence[Issue] = (),
         headers: tuple[tuple[str, str], ...] = (),
@@ -141,6 +141,11 @@ def moved(expression: str, path: str, type: str) -> str:
     return expression if expression.startswith(path) else path
 
 
+def is_http(expression: str) -> bool:
+    """Whether the place is one of the request and not of a resource: R4 tells the two in elements of their own."""
+    return expression.startswith("http.")
+
+
 def operation_outcome(issues: Sequence[Issue]) -> dict[str, Any]:
     """The OperationOutcome (https://hl7.org/fhir/R4/operationoutcome.html) of these issues, as a JSON tree."""
     rows: list[dict[str, Any]] = []
@@ -151,7 +156,7 @@ def operation_outcome(issues: Sequence[Issue]) -> dict[str, Any]:
             "details": {"text": issue.text},
         }
         if issue.expression:
-            row["expression"] = [issue.expression]
+            row["location" if is_http(issue.expression) else "expression"] = [issue.expression]
         rows.append(row)
     return {"resourceType": "OperationOutcome", "issue": rows}
 

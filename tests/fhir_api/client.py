@@ -89,7 +89,7 @@ class Client:
                 issue["severity"]
                 and issue["code"]
                 and issue["details"]["text"]
-                and issue["expression"]
+                and (issue.get("expression") or issue.get("location"))
                 for issue in outcome["issue"]
             )
         return reply

@@ -22,7 +22,7 @@ def test_every_refusal_is_a_valid_outcome_with_code_text_and_place(category: Cat
     issues = Validator().validate(outcome, "OperationOutcome")
     assert [issue for issue in issues if issue.is_error] == []
     assert outcome["issue"][0]["code"] == ANSWERS[category][1]
-    assert outcome["issue"][0]["expression"] == ["http"]
+    assert outcome["issue"][0]["location"] == ["http.request"]
 
 
 @pytest.mark.parametrize(

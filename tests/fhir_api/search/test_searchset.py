@@ -151,14 +151,14 @@ async def test_an_unknown_parameter_is_ignored_with_a_warning_and_not_in_the_sel
     outcome = bundle["entry"][-1]
     assert outcome["search"] == {"mode": "outcome"}
     (issue,) = outcome["resource"]["issue"]
-    assert (issue["severity"], issue["expression"]) == ("warning", ["http.colour"])
+    assert (issue["severity"], issue["location"]) == ("warning", ["http.colour"])
     assert "blue" not in json.dumps(issue)
     assert link(bundle, "self") == f"{BASE}/Patient?gender=male"
 
 
 async def test_an_unknown_parameter_is_refused_when_handling_is_strict(server: Server):
     issue = await server.refused("Patient?colour=blue", prefer="handling=strict")
-    assert (issue["severity"], issue["expression"]) == ("error", ["http.colour"])
+    assert (issue["severity"], issue["location"]) == ("error", ["http.colour"])
     assert await server.refused("Patient?_sort=colour", prefer="handling=strict")
 
 
