@@ -35,7 +35,11 @@ def uniform(n: int, low: float, high: float, g: torch.Generator) -> Tensor:
 
 
 def augment(
-    images: Tensor, targets: Tensor, parameters: Preprocessing, side_px: int, g: torch.Generator
+    images: Tensor,
+    targets: Tensor,
+    parameters: Preprocessing,
+    side_px: int,
+    g: torch.Generator,
 ) -> Augmented:
     """Images (n, 1, rows, columns) in [0, 1]; targets (n,) in [0, 1]."""
     x = images

@@ -30,13 +30,13 @@ from inference.models.manifest import Manifest, Weights, manifest_json
 from inference.training.card import model_card
 from inference.training.description import describe
 from inference.training.evaluation import (
-    Settings,
     conditions,
     faithfulness,
     measure,
     pooled_shifts,
     refusals,
     run,
+    settings_of,
     tune,
 )
 from inference.training.export import onnx_model
@@ -58,10 +58,7 @@ VERSION = "1.0.0"
 WEIGHTS = "chest_xray_pneumonia.onnx"
 VALIDATION_SHARE = 0.15
 PREPROCESSING = Preprocessing()
-RECIPES = (
-    Recipe(seed=7, stopped_after=11),
-    Recipe(seed=8, epochs=3, coarse_epochs=3, starts_from=7),
-)
+RECIPE = Recipe(seed=7, stopped_after=11)
 JUDGING_SEED = 1
 NOVELTY_SEED = 2
 THREADS = 2
@@ -86,26 +83,32 @@ def main() -> None:
         load_radiographs(arguments.data / "cxr/kermany_train_224px.tar"), VALIDATION_SHARE
     )
     tuning, reporting = halve_by_patient(validation)
-    log: list[dict[str, Any]] = []
-    networks = [trained(training, tuning, recipe, arguments.work, log) for recipe in RECIPES]
-    weights = exported(networks, training)
+    network, history = trained(training, tuning, arguments.work)
+    weights = exported(network, training)
     (arguments.out / WEIGHTS).write_bytes(weights)
     print(f"exported {len(weights) / 1e6:.1f} MB", flush=True)
 
     engine = OnnxEngine(weights, threads=THREADS)
-    settings = tune(conditions(engine, tuning, PREPROCESSING))
+    foreign = foreign_pictures(arguments.data)
+    refused = [picture for pictures in foreign.values() for picture in pictures[::2]]
+    settings = tune(
+        conditions(engine, tuning, PREPROCESSING),
+        nearest_foreign=float(run(engine, refused, PREPROCESSING).distance.min()),
+    )
     manifest = describe(_pinned(weights), PREPROCESSING, settings, VERSION)
-    metrics = evaluated(engine, manifest, reporting, settings, arguments)
+    (arguments.out / "model.json").write_bytes(manifest_json(manifest))
+    others = {kind: pictures[1::2] for kind, pictures in foreign.items()}
+    metrics = evaluated(engine, manifest, reporting, others, arguments)
+    metrics["settings"] = settings
     metrics["data"] = {
         name: _counted(part)
         for name, part in (("training", training), ("tuning", tuning), ("reporting", reporting))
     }
     metrics["training"] = {
-        "recipes": [asdict(recipe) for recipe in RECIPES],
-        "runs": log,
+        "recipe": asdict(RECIPE),
+        **history,
         "machine": machine(),
     }
-    (arguments.out / "model.json").write_bytes(manifest_json(manifest))
     (arguments.out / "metrics.json").write_bytes(
         msgspec.json.format(msgspec.json.encode(metrics), indent=1) + b"\n"
     )
@@ -114,32 +117,24 @@ def main() -> None:
 
 
 def trained(
-    training: Radiographs,
-    tuning: Radiographs,
-    recipe: Recipe,
-    work: Path,
-    log: list[dict[str, Any]],
-) -> RadiographNetwork:
-    """Fit one network, or take it from an earlier run with the same recipe."""
-    network = RadiographNetwork(recipe.frozen_blocks)
-    path = work / f"network-{recipe.seed}.pt"
-    record = work / f"network-{recipe.seed}.json"
+    training: Radiographs, tuning: Radiographs, work: Path
+) -> tuple[RadiographNetwork, dict[str, Any]]:
+    """Fit the network, or take it from an earlier run; with what its epochs came to."""
+    path, record = work / f"network-{RECIPE.seed}.pt", work / f"network-{RECIPE.seed}.json"
     if not path.exists():
-        first = None if recipe.starts_from is None else work / f"network-{recipe.starts_from}.pt"
         under_shift = _pixels(shifted(tuning, combined, JUDGING_SEED))
         fitted = fit(
             training,
             PREPROCESSING,
-            recipe,
+            RECIPE,
             lambda average: auc(tuning.pneumonia, logits(average, under_shift)),
-            None if first is None else torch.load(first, weights_only=True),
         )
         torch.save(fitted.weights, path)
-        entry = {"seed": recipe.seed, "seconds": round(fitted.seconds), "epochs": fitted.epochs}
-        record.write_bytes(msgspec.json.encode(entry))
-    log.append(msgspec.json.decode(record.read_bytes()))
+        history = {"seconds": round(fitted.seconds), "epochs": fitted.epochs}
+        record.write_bytes(msgspec.json.encode(history))
+    network = RadiographNetwork(RECIPE.frozen_blocks)
     network.load_state_dict(torch.load(path, weights_only=True))
-    return network.eval()
+    return network.eval(), msgspec.json.decode(record.read_bytes())
 
 
 def _pixels(images: Sequence[np.ndarray[Any, Any]]) -> torch.Tensor:
@@ -156,9 +151,9 @@ def logits(
     return torch.cat(parts).double().numpy()
 
 
-def exported(networks: Sequence[RadiographNetwork], training: Radiographs) -> bytes:
+def exported(network: RadiographNetwork, training: Radiographs) -> bytes:
     """Fit the distance to training images, clean and shifted, and write the graph."""
-    model = onnx_model(networks, fitted_novelty(networks[0], training), PREPROCESSING.input_px)
+    model = onnx_model(network, fitted_novelty(network, training), PREPROCESSING.input_px)
     content: bytes = model.SerializeToString()
     return content
 
@@ -183,7 +178,7 @@ def _pinned(weights: bytes) -> Weights:
         file=WEIGHTS,
         sha256=hashlib.sha256(weights).hexdigest(),
         size_bytes=len(weights),
-        target_layer="last feature map before pooling (1280 x 6 x 6), mean of two networks",
+        target_layer="last feature map before pooling (1280 x 6 x 6), mean over image and mirror image",
     )
 
 
@@ -191,10 +186,11 @@ def evaluated(
     engine: Engine,
     manifest: Manifest,
     reporting: Radiographs,
-    settings: Settings,
+    foreign: dict[str, list[np.ndarray[Any, np.dtype[np.float32]]]],
     arguments: argparse.Namespace,
 ) -> dict[str, Any]:
     """Measure everything on the reporting half and draw the plots."""
+    settings = settings_of(manifest)
     reported = conditions(engine, reporting, PREPROCESSING)
     clean, shifts = reported[0], reported[1:]
     pooled = pooled_shifts(shifts)
@@ -206,11 +202,10 @@ def evaluated(
     adults = adult_radiographs(arguments.data)
     adult = run(engine, list(adults.values()), PREPROCESSING)
     return {
-        "settings": asdict(settings),
         "conditions": [measure(one, settings) for one in (clean, pooled, *shifts)],
         "foreign": refusals(
             engine,
-            foreign_pictures(arguments.data),
+            foreign,
             PREPROCESSING,
             settings,
             lambda plane: screen(plane, facts, manifest).rejection is not None,

@@ -16,7 +16,7 @@ from inference.models.manifest import (
     Population,
     Weights,
 )
-from inference.training.evaluation import FALSE_ALARMS_WANTED, Settings
+from inference.training.evaluation import WITHIN, Settings
 
 SNOMED = "http://snomed.info/sct"
 LOINC = "http://loinc.org"
@@ -56,8 +56,8 @@ def describe(
         ),
         novelty=Novelty(
             settings.distance_limit,
-            f"{1 - FALSE_ALARMS_WANTED:.0%} of the tuning half's images, clean and shifted together, "
-            "lie within",
+            f"midway between the {WITHIN:.1%} quantile of the tuning half's radiographs, clean and "
+            "shifted together, and the nearest of half the foreign pictures",
         ),
         explanation=Explanation(settings.full_scale_logit),
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from inference.engines import Engine
 from inference.models.chest_xray_pneumonia.preprocess import Preprocessing, standardise
+from inference.models.manifest import Manifest
 from inference.training.calibration import choose_threshold, fit_temperature
 from inference.training.faithfulness import (
     cam_importance,
@@ -34,8 +35,9 @@ from inference.training.shifts import SHIFTS, shifted
 
 Floats = NDArray[np.float64]
 BATCH = 16
-FALSE_ALARMS_WANTED = 0.01
-FULL_SCALE_SHARE = 0.99
+WITHIN = 0.995
+"""Share of the tuning half's images, clean and shifted, that count as being within the training's reach."""
+FULL_SCALE_SHARE = 0.9
 EXPLAINED_IMAGES = 40
 SHIFT_SEED = 11
 
@@ -74,6 +76,16 @@ class Settings:
     threshold: float
     distance_limit: float
     full_scale_logit: float
+
+
+def settings_of(manifest: Manifest) -> Settings:
+    """Return what a manifest holds fixed."""
+    return Settings(
+        manifest.calibration.temperature,
+        manifest.decision.threshold,
+        manifest.novelty.limit,
+        manifest.explanation.full_scale_logit,
+    )
 
 
 def probabilities(logits: NDArray[Any], temperature: float) -> Floats:
@@ -115,8 +127,12 @@ def conditions(
     )
 
 
-def tune(tuning: Sequence[Condition]) -> Settings:
-    """Choose temperature, threshold, distance limit and colour scale on clean and shifted images."""
+def tune(tuning: Sequence[Condition], nearest_foreign: float) -> Settings:
+    """Choose temperature, threshold, distance limit and colour scale on clean and shifted images.
+
+    `nearest_foreign` is the smallest distance of the pictures that must be refused: the limit lies
+    midway between it and `WITHIN` of the radiographs.
+    """
     logits = np.concatenate([one.raw.logit for one in tuning])
     labels = np.concatenate([one.radiographs.pneumonia for one in tuning])
     weights = np.concatenate([one.scored(1.0).weights for one in tuning])
@@ -127,7 +143,7 @@ def tune(tuning: Sequence[Condition]) -> Settings:
     return Settings(
         temperature=temperature,
         threshold=choose_threshold(probabilities(logits, temperature), labels),
-        distance_limit=round(float(np.quantile(distances, 1 - FALSE_ALARMS_WANTED)), 3),
+        distance_limit=round((float(np.quantile(distances, WITHIN)) + nearest_foreign) / 2, 3),
         full_scale_logit=round(float(np.quantile(peaks + bias, FULL_SCALE_SHARE)) / temperature, 1),
     )
 

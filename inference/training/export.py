@@ -1,18 +1,18 @@
-"""From trained networks to one ONNX file that answers everything the server asks.
+"""From a trained network to one ONNX file that answers everything the server asks.
 
 The graph is written node by node, in the few operators both engines know, with batch
 normalisation folded into the convolutions:
 
     pixels (n, 1, side, side)
-      → each network: stem, blocks, top           EfficientNet-lite0; every other one mirrored
-          → cam_k  (n, side/32, side/32)          weights · feature map, one extra 1x1 convolution
-      → cam      = mean of cam_k
+      → the network, and again mirrored           EfficientNet-lite0: stem, blocks, top
+          → two maps (n, side/32, side/32)        weights · feature map, one extra 1x1 convolution
+      → cam      = mean of the two
       → logit    (n,) = mean(cam) + bias          the identity that makes the explanation exact
-      → distance (n,)                             Mahalanobis distance of the first one's features
+      → distance (n,)                             Mahalanobis distance of the unmirrored one's features
 
-A network with mirrored kernels sees the mirror image and gives its map the right way round: two
-networks then also average over the mirror, which costs nothing. Convolutions are kept in float16,
-which halves the file, and are cast to float32 when it is loaded.
+A network with mirrored kernels sees the mirror image and gives its map the right way round, so the
+average over both sides needs no operator of its own. Convolutions are kept in float16, which halves
+the file, and are cast to float32 when it is loaded; what both sides share is stored once.
 """
 
 from __future__ import annotations
@@ -43,17 +43,22 @@ class _Graph:
     mirrored: bool = False
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
+    names: dict[tuple[Any, ...], str] = field(default_factory=dict)
 
     def constant(self, value: NDArray[Any]) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
-        return name
+        """Store a constant in float32, once however often it occurs."""
+        return self._stored(np.asarray(value, np.float32))
 
     def half_constant(self, value: Array) -> str:
         """Store a large constant in float16; both engines fold the cast away when they load it."""
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(value.astype(np.float16), name))
-        return self.apply("Cast", name, to=TensorProto.FLOAT)
+        return self.apply("Cast", self._stored(value.astype(np.float16)), to=TensorProto.FLOAT)
+
+    def _stored(self, value: NDArray[Any]) -> str:
+        content = value.shape, value.dtype.str, value.tobytes()
+        if content not in self.names:
+            self.names[content] = f"c{len(self.constants)}"
+            self.constants.append(numpy_helper.from_array(value, self.names[content]))
+        return self.names[content]
 
     def apply(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         name = output or f"t{len(self.nodes)}"
@@ -86,27 +91,22 @@ class _Graph:
         return self.apply("ReduceMean", source, axes=[2, 3], keepdims=0)
 
 
-def onnx_model(
-    networks: Sequence[RadiographNetwork], novelty: Novelty, side_px: int
-) -> onnx.ModelProto:
+def onnx_model(network: RadiographNetwork, novelty: Novelty, side_px: int) -> onnx.ModelProto:
     """Return the checked model, its weights in float32."""
     graph = _Graph()
     for name, value in (("zero", 0), ("six", 6)):
         graph.constants.append(numpy_helper.from_array(np.array(value, np.float32), name))
-    cams, features = [], []
-    for index, network in enumerate(networks):
-        graph.mirrored = index % 2 == 1
-        cam, pooled = _network(graph, network)
-        cams.append(cam)
-        features.append(pooled)
+    cam, features = _network(graph, network)
+    graph.mirrored = True
+    mirrored, _ = _network(graph, network)
 
-    together = cams[0] if len(cams) == 1 else graph.apply("Concat", *cams, axis=1)
+    together = graph.apply("Concat", cam, mirrored, axis=1)
     graph.apply("ReduceMean", together, axes=[1], keepdims=0, output="cam")
     mean = graph.apply("ReduceMean", "cam", axes=[1, 2], keepdims=0)
-    bias = np.mean([network.bias.item() for network in networks], keepdims=True)
+    bias = network.bias.detach().numpy().reshape(1)
     graph.apply("Add", mean, graph.constant(bias), output="logit")
 
-    centred = graph.apply("Sub", features[0], graph.constant(novelty.mean))
+    centred = graph.apply("Sub", features, graph.constant(novelty.mean))
     whitened = graph.apply("MatMul", centred, graph.constant(novelty.whitening))
     graph.apply("ReduceL2", whitened, axes=[1], keepdims=0, output="distance")
 

@@ -28,9 +28,6 @@ class Recipe:
 
     seed: int
     epochs: int = 12
-    starts_from: int | None = None
-    """Seed of the network whose weights it starts from, else ImageNet's: a warm restart, as in
-    Huang et al., "Snapshot Ensembles", ICLR 2017."""
     stopped_after: int | None = None
     """Fewer epochs than the learning rate falls over, where a run was ended early."""
     coarse_epochs: int = 5
@@ -61,7 +58,6 @@ def fit(
     preprocessing: Preprocessing,
     recipe: Recipe,
     judge: Callable[[RadiographNetwork], float],
-    start: Weights | None = None,
 ) -> Fitted:
     """Train one network; `judge` says how good (higher is better) an epoch's averaged weights are.
 
@@ -70,8 +66,6 @@ def fit(
     torch.manual_seed(recipe.seed)
     generator = torch.Generator().manual_seed(recipe.seed)
     network = RadiographNetwork(recipe.frozen_blocks).to(memory_format=torch.channels_last)
-    if start is not None:
-        network.load_state_dict(start)
     average = copy.deepcopy(network).eval()
     optimiser = _optimiser(network, recipe)
     steps = _drawn(training, recipe)[1] // recipe.batch
