@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imaging.archive.errors import EmptyUpload, UploadTooLarge
+from store.errors import StoreUnavailable
 
 _WRITE_BYTES = 1024 * 1024
 
@@ -50,6 +51,7 @@ async def stage(
     Raises:
         EmptyUpload: there was no part.
         UploadTooLarge: past a limit; the parts after it are not read.
+        StoreUnavailable: the disk is full or broken.
     """
     total = 0
     async for part in parts:
@@ -89,9 +91,13 @@ async def _stage_one(
 
 
 def _write(target: BinaryIO, digest: hashlib._Hash, chunks: list[bytes]) -> None:
-    for chunk in chunks:
-        digest.update(chunk)
-        target.write(chunk)
+    try:
+        for chunk in chunks:
+            digest.update(chunk)
+            target.write(chunk)
+        target.flush()
+    except OSError as error:
+        raise StoreUnavailable(f"the staging directory reports: {error.strerror}") from error
 
 
 def discard(files: Iterable[StagedFile]) -> None:

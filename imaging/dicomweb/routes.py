@@ -11,7 +11,7 @@ import orjson
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -60,6 +60,7 @@ def dicomweb_app(server: DicomWeb) -> Starlette:
         exception_handlers={
             ImagingError: _on_imaging_error,
             StoreError: _on_store_error,
+            ClientDisconnect: _on_disconnect,
             HTTPException: _on_http_exception,
             Exception: _on_exception,
         },
@@ -89,6 +90,11 @@ async def _on_store_error(_request: Request, error: Exception) -> Response:
         else "The store cannot do this now."
     )
     return _outcome(status, code, text, {"Retry-After": "1"})
+
+
+async def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    """Nobody reads this answer; what had arrived is discarded already."""
+    return _outcome(400, "incomplete", "The request ended before its body did.")
 
 
 async def _on_http_exception(_request: Request, error: Exception) -> Response:

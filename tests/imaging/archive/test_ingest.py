@@ -29,6 +29,7 @@ from imaging.archive.inspect import Described
 from imaging.archive.queries import stored_instances
 from imaging.archive.staging import Part, UploadLimits
 from imaging.formats import Format
+from store.errors import StoreUnavailable
 from tests.imaging.conftest import sample
 from tests.imaging.uploads import (
     PATIENT,
@@ -229,6 +230,24 @@ async def test_a_sender_that_goes_away_leaves_nothing(archive, store, tmp_path: 
 
     with pytest.raises(ConnectionResetError):
         await ingest(archive, broken(), subject_of)
+    assert await stored_types(store) == {}
+    assert files_below(tmp_path / "data") == []
+
+
+async def test_a_full_disk_is_the_stores_error_and_leaves_nothing(
+    archive, store, tmp_path: Path, monkeypatch
+) -> None:
+    """/dev/full fails every write with ENOSPC."""
+    opened = Path.open
+    monkeypatch.setattr(
+        Path,
+        "open",
+        lambda path, mode="r": opened(
+            Path("/dev/full") if mode == "xb" else path, "wb" if mode == "xb" else mode
+        ),
+    )
+    with pytest.raises(StoreUnavailable):
+        await upload(archive, variation())
     assert await stored_types(store) == {}
     assert files_below(tmp_path / "data") == []
 
