@@ -110,6 +110,8 @@ class Explanation:
     """(rows, columns) grey, as displayed."""
     overlay: NDArray[np.uint8]
     """(rows, columns, 3): the radiograph under its heat map, same size."""
+    coloured: bool
+    """Whether any region spoke for a finding strongly enough to be seen in the overlay."""
     overlay_picture: Picture
     """For storage: the overlay and the scale of its colours."""
     map_picture: Picture

@@ -29,7 +29,7 @@ def subject(result: Result) -> Rows:
 def method(result: Result) -> Rows:
     model = result.model
     return [
-        ("Model", f"{model.title}, version {model.version}"),
+        ("Model", wording.model_words(result)),
         ("Weights", f"sha256 {model.sha256}"),
         ("Device", f"Device/{model.device}"),
         ("Model card", f"DocumentReference/{model.card}"),

@@ -25,7 +25,7 @@ def provenance(result: Result, targets: list[dict[str, Any]]) -> dict[str, Any]:
                 "security": [codes.AIAST],
             },
             "text": narrative(
-                f"Made by an AI: {model.title} {model.version}, run by {result.software}. "
+                f"Made by an AI model, {wording.model_words(result)}, run by {result.software}. "
                 f"{wording.UNREVIEWED}"
             ),
             "target": [reference(target) for target in targets],

@@ -44,22 +44,32 @@ def probability_sentence(finding: Finding) -> str:
     )
 
 
+def model_words(result: Result) -> str:
+    """The model's title in quotes: a title can name a disease and must not read like a finding."""
+    return f"“{result.model.title}”, version {result.model.version}"
+
+
 def method_sentence(result: Result) -> str:
     model = result.model
-    return f"{model.title}, version {model.version} (sha256 {model.sha256[:12]}…)"
+    return f"{model_words(result)} (sha256 {model.sha256[:12]}…)"
 
 
 def explanation_sentence(result: Result) -> str:
     model = result.model
+    reading = (
+        "Colour shows which regions moved the answer towards the finding; it does not outline disease."
+        if result.explanation.coloured
+        else "No region moved the answer towards the finding far enough to be coloured."
+    )
     return (
-        f"Heat map: {model.explanation_method}, layer {model.explanation_layer}, {model.title} {model.version}. "
-        "It shows which regions moved the model's answer; it does not outline disease."
+        f"Heat map: {model.explanation_method}, layer: {model.explanation_layer}, of the model "
+        f"{model_words(result)}. {reading}"
     )
 
 
 def conclusion(result: Result) -> str:
     """``DiagnosticReport.conclusion``: the findings, that an AI made them, that nobody looked, and every caution."""
-    parts = [f"Result of an AI ({result.model.title} {result.model.version}). {UNREVIEWED}"]
+    parts = [f"Result of an AI model ({model_words(result)}). {UNREVIEWED}"]
     parts += [
         f"{headline(finding)}. {probability_sentence(finding)}" for finding in result.findings
     ]

@@ -26,6 +26,12 @@ COMPANY_S = 0.002
 """How long an image waits for others while the engine is idle. What comes while it runs is the next batch anyway."""
 
 
+VISIBLE_TINT = 24
+"""Difference of the colour channels, of 255, from which an eye sees a tint on a radiograph."""
+VISIBLE_SHARE = 0.002
+"""Share of the pixels that must be tinted for a reader to find them."""
+
+
 class OutOfScope(StrEnum):
     """What happens to a patient outside the model's population."""
 
@@ -127,9 +133,12 @@ class Reader:
         drawn = layers(reading.shown, reading.prediction, scale)
         overlay = beside_scale((drawn.coloured,), scale)
         heat = map_picture(reading.prediction, scale)
+        plain, coloured = np.asarray(drawn.plain), np.asarray(drawn.coloured)
+        tinted = coloured.max(axis=2).astype(np.int16) - coloured.min(axis=2)
         return Explanation(
-            radiograph=np.asarray(drawn.plain),
-            overlay=np.asarray(drawn.coloured),
+            radiograph=plain,
+            overlay=coloured,
+            coloured=bool((tinted > VISIBLE_TINT).mean() > VISIBLE_SHARE),
             overlay_picture=Picture(overlay.png, overlay.rows, overlay.columns),
             map_picture=Picture(heat.png, heat.rows, heat.columns),
             map_reading=(

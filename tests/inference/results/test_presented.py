@@ -46,7 +46,7 @@ def pdf_text(pdf: bytes) -> str:
         "97.3 %",
         "61.0 %",
         "Pneumonia: detected",
-        "version 1.0.0",
+        "“HealthVision chest radiograph pneumonia”, version 1.0.0",
         MODEL.sha256,
         "The patient is 51 years old",
         "Patient/p1",
@@ -105,6 +105,12 @@ def test_what_a_record_says_cannot_become_markup() -> None:
 @pytest.mark.parametrize("accession", ["Ångström", "検査", "x" * 3000, "(\\)"])
 def test_any_text_fits_on_the_pdf(accession: str) -> None:
     assert shown(case=replace(CASE, accession=accession))[1]
+
+
+def test_a_heat_map_without_colour_says_so() -> None:
+    plain = replace(result().explanation, coloured=False)
+    for form in shown(explanation=plain):
+        assert "far enough to be coloured" in " ".join(form.split())
 
 
 def test_a_wide_and_a_tall_radiograph_fit() -> None:
