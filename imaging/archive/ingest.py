@@ -87,9 +87,12 @@ async def store_files(
     plan = await plan_upload(archive.store, incoming, subject, archive.clock())
     new = {file.staged.sha256: file.staged for file in incoming} if plan.writes else {}
     needed = {sha256 for write in plan.writes for sha256 in write.blobs}
-    for sha256, file in new.items():
-        if sha256 in needed and file.path.exists():
-            await archive.store.blobs.put_file(str(file.path))
+    puts = [
+        archive.store.blobs.put_file(str(file.path))
+        for sha256, file in new.items()
+        if sha256 in needed and file.path.exists()
+    ]
+    await asyncio.gather(*puts)  # side by side: each waits for the disk
     latest = plan
 
     async def rebuild() -> Plan:
