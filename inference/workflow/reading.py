@@ -27,7 +27,7 @@ COMPANY_S = 0.002
 
 
 VISIBLE_TINT = 24
-"""Difference of the colour channels, of 255, from which an eye sees a tint on a radiograph."""
+"""Difference of red and blue, of 255, from which an eye sees a tint on a radiograph."""
 VISIBLE_SHARE = 0.002
 """Share of the pixels that must be tinted for a reader to find them."""
 
@@ -134,11 +134,11 @@ class Reader:
         overlay = beside_scale((drawn.coloured,), scale)
         heat = map_picture(reading.prediction, scale)
         plain, coloured = np.asarray(drawn.plain), np.asarray(drawn.coloured)
-        tinted = coloured.max(axis=2).astype(np.int16) - coloured.min(axis=2)
+        red_over_blue = coloured[::4, ::4, 0].astype(np.int16) - coloured[::4, ::4, 2]
         return Explanation(
             radiograph=plain,
             overlay=coloured,
-            coloured=bool((tinted > VISIBLE_TINT).mean() > VISIBLE_SHARE),
+            coloured=bool((np.abs(red_over_blue) > VISIBLE_TINT).mean() > VISIBLE_SHARE),
             overlay_picture=Picture(overlay.png, overlay.rows, overlay.columns),
             map_picture=Picture(heat.png, heat.rows, heat.columns),
             map_reading=(
