@@ -144,7 +144,7 @@ def _save(answer: Answer, folder: Path, name: str) -> None:
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
     report = msgspec.json.format(msgspec.json.encode(bundle), indent=2)
     (folder / f"{name}.report.json").write_bytes(report)
-    (folder / f"{name}.heatmap.png").write_bytes(answer.result.explanation.overlay_picture.png)
+    (folder / f"{name}.heatmap.png").write_bytes(answer.result.explanation.overlay_picture().png)
     html = next(one for one in outputs if one.get("contentType", "").startswith("text/html"))
     (folder / f"{name}.report.html").write_bytes(base64.b64decode(html["data"]))
 

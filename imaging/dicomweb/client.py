@@ -159,10 +159,13 @@ class DicomWebClient:
             boundary = media.parameters.get("boundary")
             if not boundary:
                 raise Unexpected("a multipart answer has no boundary")
+            body = answer.aiter_bytes()
             try:
-                async for part in body_parts(answer.aiter_bytes(), boundary):
+                async for part in body_parts(body, boundary):
                     name = part.content_type.name
                     fetched.append(await _to_file(directory, name, part.chunks))
+                async for _ in body:  # read to its end, so that the connection can be used again
+                    pass
             except BadRequest as exc:
                 raise httpx.RemoteProtocolError("the multipart answer is broken") from exc
 

@@ -13,7 +13,7 @@ import msgspec
 
 from inference.results import codes, images
 from inference.results.authored import reference
-from inference.results.case import Result
+from inference.results.case import Picture, Result
 from inference.results.diagnostic_report import diagnostic_report
 from inference.results.html import report_html
 from inference.results.media import attachment, binary, media
@@ -24,14 +24,17 @@ from inference.results.provenance import provenance
 
 def resources(result: Result) -> list[dict[str, Any]]:
     """Every resource that the result leaves, the report first."""
-    shown = images.radiograph_jpeg(result.explanation), images.overlay_jpeg(result.explanation)
+    explanation = result.explanation
+    shown = images.radiograph_jpeg(explanation), images.overlay_jpeg(explanation)
+    html, pdf = report_html(result, *shown), report_pdf(result, *shown)
+    overlay, heat = explanation.overlay_picture(), explanation.map_picture()
     files = {
-        "overlay": ("image/png", result.explanation.overlay_picture.png),
-        "map": ("image/png", result.explanation.map_picture.png),
-        "html": ("text/html;charset=utf-8", report_html(result, *shown)),
-        "pdf": ("application/pdf", report_pdf(result, *shown)),
+        "overlay": ("image/png", overlay.png),
+        "map": ("image/png", heat.png),
+        "html": ("text/html;charset=utf-8", html),
+        "pdf": ("application/pdf", pdf),
     }
-    explanations = _explanations(result)
+    explanations = _explanations(result, overlay, heat)
     observations = [observation(result, finding, explanations) for finding in result.findings]
     presented = [
         attachment(result, role, *files[role], "Report of the AI, not reviewed by a person")
@@ -75,21 +78,20 @@ def transaction(
     return msgspec.json.encode({"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
 
-def _explanations(result: Result) -> list[dict[str, Any]]:
-    explanation = result.explanation
+def _explanations(result: Result, overlay: Picture, heat: Picture) -> list[dict[str, Any]]:
     return [
         media(
             result,
             "overlay",
-            explanation.overlay_picture,
+            overlay,
             "Heat map over the radiograph",
             "The radiograph under its heat map, and the scale of the colours.",
         ),
         media(
             result,
             "map",
-            explanation.map_picture,
+            heat,
             "Heat map, raw",
-            explanation.map_reading,
+            result.explanation.map_reading,
         ),
     ]

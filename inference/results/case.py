@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -112,10 +113,10 @@ class Explanation:
     """(rows, columns, 3): the radiograph under its heat map, same size."""
     coloured: bool
     """Whether any region spoke for a finding strongly enough to be seen in the overlay."""
-    overlay_picture: Picture
-    """For storage: the overlay and the scale of its colours."""
-    map_picture: Picture
-    """For storage: the heat map alone, in grey."""
+    overlay_picture: Callable[[], Picture]
+    """For storage: the overlay and the scale of its colours. Waits where it is still being encoded."""
+    map_picture: Callable[[], Picture]
+    """For storage: the heat map alone, in grey. As above."""
     map_reading: str
     """How grey levels of the map are to be read."""
 

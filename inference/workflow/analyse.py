@@ -105,9 +105,12 @@ async def _work(place: Workplace, hold: Hold, started: datetime) -> None:
 
 
 async def _answer(place: Workplace, hold: Hold, started: datetime, rank: int) -> None:
-    hold.heard(await place.queue.progress(hold, "fetch", 10))
+    begun = asyncio.create_task(place.queue.progress(hold, "fetch", 10))
+    try:
+        source = await source_of(place.client, hold.document)
+    finally:
+        hold.heard(await begun)
     hold.check()
-    source = await source_of(place.client, hold.document)
     _require_one_patient(hold, source)
     seen = await _first_suitable(place, hold, source, rank)
     hold.check()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from imaging.formats import Image
 from inference.engines import EngineName, choose_engine
 from inference.errors import Unsuitable
+from inference.models.chest_xray_pneumonia.explain import Picture as Drawn
 from inference.models.chest_xray_pneumonia.explain import beside_scale, layers, map_picture
 from inference.models.chest_xray_pneumonia.predict import ChestXrayPneumonia, Prediction
 from inference.models.chest_xray_pneumonia.suitability import StudyFacts, screen
@@ -22,8 +24,8 @@ from inference.models.registry import InstalledModel
 from inference.results.case import Caution, Coded, Explanation, Finding, Model, Picture
 from terminology.analyses import device_id
 
-COMPANY_S = 0.002
-"""How long an image waits for others while the engine is idle. What comes while it runs is the next batch anyway."""
+COMPANY_S = 0.0
+"""How long an image waits for others while the engine is idle: not at all. What comes while it runs is the next batch."""
 
 
 VISIBLE_TINT = 24
@@ -68,6 +70,7 @@ class Reader:
         self._out_of_scope = out_of_scope
         loaded = choose_engine(installed.weights(), engine=engine, threads=threads)
         self.engine = f"{loaded.name} on {loaded.device}"
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encode")
         self._network = ChestXrayPneumonia(
             self.manifest, loaded, largest_batch=largest_batch, longest_wait_s=COMPANY_S
         )
@@ -80,6 +83,7 @@ class Reader:
 
     def close(self) -> None:
         self._network.close()
+        self._encoder.shutdown()
 
     def prepare(self, image: Image, facts: StudyFacts, *, stat: bool) -> Submitted:
         """Screens the image and hands it to the engine; runs in the caller's thread.
@@ -128,19 +132,19 @@ class Reader:
         return self.conclude(submitted, submitted.answer.result())
 
     def explain(self, reading: Reading) -> Explanation:
-        """Draws where the evidence lies; takes some ten milliseconds."""
+        """Draws where the evidence lies. The files for storage are encoded beside whatever comes next."""
         scale = self.manifest.explanation.full_scale_logit
         drawn = layers(reading.shown, reading.prediction, scale)
-        overlay = beside_scale((drawn.coloured,), scale)
-        heat = map_picture(reading.prediction, scale)
+        overlay = self._encoder.submit(beside_scale, (drawn.coloured,), scale)
+        heat = self._encoder.submit(map_picture, reading.prediction, scale)
         plain, coloured = np.asarray(drawn.plain), np.asarray(drawn.coloured)
         red_over_blue = coloured[::4, ::4, 0].astype(np.int16) - coloured[::4, ::4, 2]
         return Explanation(
             radiograph=plain,
             overlay=coloured,
             coloured=bool((np.abs(red_over_blue) > VISIBLE_TINT).mean() > VISIBLE_SHARE),
-            overlay_picture=Picture(overlay.png, overlay.rows, overlay.columns),
-            map_picture=Picture(heat.png, heat.rows, heat.columns),
+            overlay_picture=partial(_awaited, overlay),
+            map_picture=partial(_awaited, heat),
             map_reading=(
                 "Evidence for the finding on the grid of the whole image, 8-bit grey: 0 is none, 255 is "
                 f"{scale:g} or more in calibrated log-odds."
@@ -200,6 +204,11 @@ def completed(facts: StudyFacts, modality: str, body_part: str, age: float | Non
         body_part=facts.body_part or body_part,
         patient_age_years=facts.patient_age_years if facts.patient_age_years is not None else age,
     )
+
+
+def _awaited(encoded: Future[Drawn]) -> Picture:
+    drawn = encoded.result()
+    return Picture(drawn.png, drawn.rows, drawn.columns)
 
 
 def _is_coloured(image: Image) -> bool:

@@ -64,7 +64,12 @@ def explanation(rows: int = 320, columns: int = 256) -> Explanation:
     )
     heat = np.linspace(0, 255, 49).astype(np.uint8).reshape(7, 7)
     return Explanation(
-        grey, overlay, True, picture(overlay), picture(heat), "255 is the strongest evidence."
+        grey,
+        overlay,
+        True,
+        lambda: picture(overlay),
+        lambda: picture(heat),
+        "255 is the strongest evidence.",
     )
 
 
