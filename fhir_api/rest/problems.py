@@ -53,7 +53,10 @@ def from_outcome(status: int, outcome: Mapping[str, Any]) -> Problem:
         issue for issue in outcome.get("issue", []) if issue.get("severity") in {"error", "fatal"}
     ]
     parts = [
-        ProblemPart(where=", ".join(issue.get("expression", [])), message=_text(issue))
+        ProblemPart(
+            where=", ".join(issue.get("expression") or issue.get("location", [])),
+            message=_text(issue),
+        )
         for issue in issues
     ]
     return Problem(
