@@ -40,7 +40,9 @@ def authored(resource: dict[str, Any]) -> dict[str, Any]:
         ValueError: a bug of ours: the resource is not R4. The text names elements and values of that resource.
     """
     said = {name: value for name, value in resource.items() if value not in (None, [], {}, "")}
-    _TYPES[said["resourceType"]].model_validate(said)
+    # A payload was encoded a moment ago: decoding it again would prove nothing.
+    checked = said | {"data": "AA=="} if "data" in said else said
+    _TYPES[said["resourceType"]].model_validate(checked)
     return said
 
 
