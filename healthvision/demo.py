@@ -198,7 +198,7 @@ def _print_report(
         "Finding",
         "Answer",
         "Probability",
-        title=f"{report['code']['text']} — {report['status']}, by AI",
+        title=f"{_words(report['code'])} — {report['status']}, by AI",
     )
     notes: dict[str, None] = {}
     for result in report["result"]:
