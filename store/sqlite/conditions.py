@@ -8,6 +8,7 @@ rids that do. What the planner does with either is in ``plan.py``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from json import dumps
 from typing import Any, assert_never
@@ -61,6 +62,11 @@ EVERYTHING = Sql("r.rid >= 0")
 ANY_ROW = Sql("1")
 
 
+def of_resource(table: str) -> str:
+    """The table as ``e``, to be looked up by its primary key: by resource first, whatever else is asked of the row."""
+    return f"{table} e INDEXED BY sqlite_autoindex_{table}_1"
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Entry rows of one kind that meet a condition: ``match`` speaks of the table's columns."""
@@ -77,7 +83,8 @@ class Rows:
 
     def exists(self) -> Sql:
         return Sql(
-            f"EXISTS (SELECT 1 FROM {self.table} e WHERE e.rid = r.rid AND e.pid = ? AND {self.match.text})",
+            f"EXISTS (SELECT 1 FROM {of_resource(self.table)}"
+            f" WHERE e.rid = r.rid AND e.pid = ? AND {self.match.text})",
             (self.pid, *self.match.values),
         )
 
@@ -114,10 +121,13 @@ class Compiler:
         return rows.exists() if rows else NOTHING
 
     def rids(self, condition: Condition) -> Sql | None:
-        """A SELECT of the rids that meet the condition, read off an index; None where no index finds them."""
+        """A SELECT of the live rids that meet the condition, read off an index; None where no index finds them."""
         if isinstance(condition, IdIn):
             ids = _one_of("id", condition.ids)
-            text = f"SELECT rid FROM resource INDEXED BY resource_id WHERE {ids.text} AND type = ?"
+            text = (
+                "SELECT rid FROM resource INDEXED BY resource_id"
+                f" WHERE {ids.text} AND type = ? AND live = 1"
+            )
             return Sql(text, (*ids.values, self.type))
         if isinstance(condition, AnyOf) and condition.conditions:
             sets = [self.rids(c) for c in condition.conditions]
@@ -130,7 +140,7 @@ class Compiler:
             return None
         rows = self.rows(condition)
         if rows is None:
-            return Sql("SELECT 0 WHERE 0")
+            return Sql("SELECT 0 AS rid WHERE 0")
         return rows.rids() if rows.index else None
 
     def rows(self, condition: Condition) -> Rows | None:
@@ -239,6 +249,13 @@ class Compiler:
         kinds = self._names.kinds_of(self.type, condition.param)
         rows = [Rows(kind, pid, ANY_ROW, None) for kind, pid in kinds if kind != Kind.TOKEN_TEXT]
         return _joined("OR", [r.exists() for r in rows], NOTHING)
+
+
+def all_of(parts: Iterable[Sql]) -> Sql:
+    """One after the other, joined by AND; there is at least one."""
+    given = tuple(parts)
+    text = " AND ".join(part.text for part in given)
+    return Sql(text, tuple(value for part in given for value in part.values))
 
 
 def _joined(operator: str, parts: list[Sql], empty: Sql) -> Sql:

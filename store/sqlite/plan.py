@@ -26,7 +26,7 @@ from store.query import (
     UriIs,
     UriMatch,
 )
-from store.sqlite.conditions import Compiler, Sql
+from store.sqlite.conditions import Compiler, Sql, all_of, of_resource
 from store.sqlite.values import ValueColumn, value_column
 
 FEW = 300
@@ -89,18 +89,25 @@ def plan_page(query: Query, compiler: Compiler, probe: Probe) -> Plan:
     if best is not None and size > FEW and walk is not None:
         best, size = _smallest(found, probe, MANY)
     if best is not None and (size <= MANY or walk is None):
-        return _from_set(*best, conditions, compiler)
+        condition, rids = best
+        return Plan((_from_set(rids),), _tests(conditions, compiler, without=condition))
     return walk or Plan((_all_of_type(compiler, "resource_created"),), _tests(conditions, compiler))
 
 
-def plan_count(query: Query, compiler: Compiler, probe: Probe) -> Plan:
+def rows_to_count(query: Query, compiler: Compiler, probe: Probe) -> Sql:
+    """FROM and WHERE of rows that are the matches, each once, in whatever order."""
     conditions = flat(query.where)
     found = [(c, s) for c in conditions if (s := compiler.rids(c)) is not None]
-    if found:
-        best, _ = _smallest(found, probe, MANY) if len(found) > 1 else (found[0], 0)
-        if best is not None:
-            return _from_set(*best, conditions, compiler)
-    return Plan((_all_of_type(compiler, "resource_created"),), _tests(conditions, compiler))
+    if len(conditions) == len(found) == 1:
+        rids = found[0][1]
+        return Sql(f"(SELECT DISTINCT rid FROM ({rids.text}))", rids.values)
+    best = found[0] if len(found) == 1 else _smallest(found, probe, MANY)[0]
+    if best is None:
+        source, without = _all_of_type(compiler, "resource_created"), None
+    else:
+        source, without = _from_set(best[1]), best[0]
+    where = all_of((*source.where, *_tests(conditions, compiler, without)))
+    return Sql(f"{source.tables} WHERE {where.text}", where.values)
 
 
 def flat(conditions: Iterable[Condition]) -> list[Condition]:
@@ -134,11 +141,8 @@ def _smallest(
     return best, size
 
 
-def _from_set(
-    condition: Condition, rids: Sql, conditions: list[Condition], compiler: Compiler
-) -> Plan:
-    among = Sql(f"r.rid IN ({rids.text}) AND r.live = 1", rids.values)
-    return Plan((Source("resource r", (among,)),), _tests(conditions, compiler, without=condition))
+def _from_set(rids: Sql) -> Source:
+    return Source("resource r", (Sql(f"r.rid IN ({rids.text})", rids.values),))
 
 
 def _walk_terms(
@@ -208,8 +212,8 @@ def _walk_values(column: ValueColumn, compiler: Compiler) -> tuple[Source, Sourc
         (
             Sql("d.pid = ?", (column.pid,)),
             Sql(
-                f"NOT EXISTS (SELECT 1 FROM {table} e WHERE e.rid = d.rid AND e.pid = d.pid"
-                f" AND +e.{value} {beyond} d.{value})"
+                f"NOT EXISTS (SELECT 1 FROM {of_resource(table)}"
+                f" WHERE e.rid = d.rid AND e.pid = d.pid AND e.{value} {beyond} d.{value})"
             ),
         ),
         rid="d.rid",
@@ -218,7 +222,8 @@ def _walk_values(column: ValueColumn, compiler: Compiler) -> tuple[Source, Sourc
         sought=f"d.{value}",
     )
     missing = Sql(
-        f"NOT EXISTS (SELECT 1 FROM {table} e WHERE e.rid = r.rid AND e.pid = ?)", (column.pid,)
+        f"NOT EXISTS (SELECT 1 FROM {of_resource(table)} WHERE e.rid = r.rid AND e.pid = ?)",
+        (column.pid,),
     )
     everything = _all_of_type(compiler, "resource_created")
     without = Source(everything.tables, (*everything.where, missing), value=NO_VALUE)

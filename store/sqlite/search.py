@@ -8,9 +8,9 @@ from typing import Any
 
 from store.interface import Found, Page, Version
 from store.query import Cursor, Query, SortField, SortKey, SortValue
-from store.sqlite.conditions import Compiler, Sql
+from store.sqlite.conditions import Compiler, Sql, all_of, of_resource
 from store.sqlite.names import Names
-from store.sqlite.plan import NO_VALUE, Plan, Probe, Source, plan_count, plan_page
+from store.sqlite.plan import NO_VALUE, Plan, Probe, Source, plan_page, rows_to_count
 from store.sqlite.values import value_column
 
 
@@ -36,10 +36,8 @@ def page(query: Query, rows: list[tuple[Any, ...]]) -> Page:
 
 
 def count_statement(connection: sqlite3.Connection, names: Names, query: Query) -> Sql:
-    plan = plan_count(query, Compiler(names, query.type), _prober(connection))
-    (source,) = plan.sources
-    where = _all((*source.where, *plan.tests))
-    return Sql(f"SELECT count(*) FROM {source.tables} WHERE {where.text}", where.values)
+    rows = rows_to_count(query, Compiler(names, query.type), _prober(connection))
+    return Sql(f"SELECT count(*) FROM {rows.text}", rows.values)
 
 
 def matching_ids(connection: sqlite3.Connection, names: Names, query: Query) -> list[str]:
@@ -76,7 +74,7 @@ def _part(source: Source, tests: tuple[Sql, ...], query: Query, compiler: Compil
     keys = [_key(at, key, source, compiler) for at, key in enumerate(query.sort)]
     columns = [f"{source.rid} AS rid", "r.id AS id", "r.sequence AS sequence"]
     columns += [f"{key.text} AS k{at}" for at, key in enumerate(keys)]
-    where = _all((*source.where, *tests, *_after(query, source, keys)))
+    where = all_of((*source.where, *tests, *_after(query, source, keys)))
     order = ", ".join((*_order(query.sort, source.value), source.rid))
     values = [value for key in keys for value in key.values]
     return Sql(
@@ -98,10 +96,9 @@ def _key(at: int, key: SortKey, source: Source, compiler: Compiler) -> Sql:
     column = value_column(key, compiler)
     if column is None:
         return Sql(NO_VALUE)
-    # The plus keeps SQLite from reading the least off the index of all resources' values.
-    value = f"{'max' if column.greatest else 'min'}(+{column.name})"
-    where = "e.rid = r.rid AND e.pid = ?"
-    return Sql(f"(SELECT {value} FROM {column.table} e WHERE {where})", (column.pid,))
+    value = f"{'max' if column.greatest else 'min'}({column.name})"
+    rows = f"{of_resource(column.table)} WHERE e.rid = r.rid AND e.pid = ?"
+    return Sql(f"(SELECT {value} FROM {rows})", (column.pid,))
 
 
 def _order(sort: tuple[SortKey, ...], first: str | None = None) -> list[str]:
@@ -139,8 +136,3 @@ def _later(key: Sql, sort: SortKey, value: SortValue, ties: Sql) -> Sql:
     compare = "<" if sort.descending else ">"
     text = f"({key.text} {compare} ? OR {key.text} IS NULL OR {same.text})"
     return Sql(text, (*key.values, value, *key.values, *same.values))
-
-
-def _all(parts: tuple[Sql, ...]) -> Sql:
-    text = " AND ".join(part.text for part in parts)
-    return Sql(text, tuple(value for part in parts for value in part.values))
