@@ -48,6 +48,8 @@ def demo(settings: Settings, *, keep_serving: bool) -> int:
         environment={}, report=lambda line: console.print(f"[yellow]{line}[/yellow]")
     )
     supervisor.handle_signals()
+    if "log_level" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"log_level": "warning"})  # a story, not a log
     try:
         running = serve.start(settings, supervisor, api_processes=1, with_worker=True)
     except OSError as error:
@@ -77,7 +79,8 @@ def _tell_the_story(settings: Settings, console: Console, supervisor: Supervisor
             raise DemoFailure(f"the server was not ready within {READY_S:g} s")
     base = f"{serve.local_url(settings)}/fhir"
     console.print(
-        f"Server: [bold]{settings.public_url}/fhir[/bold]   REST and its documentation: {settings.public_url}/docs"
+        f"Server: [bold]{settings.public_url}/fhir[/bold]   REST and its documentation: {settings.public_url}/docs",
+        soft_wrap=True,
     )
     console.print(f"Token:  {settings.token}", highlight=False, soft_wrap=True)
     headers = {"Authorization": f"Bearer {settings.token}"}

@@ -32,7 +32,7 @@ def png(pixels: NDArray[np.uint8], text: Mapping[str, str] | None = None) -> byt
     chunks = [_chunk(b"IHDR", header)]
     for keyword, value in (text or {}).items():
         chunks.append(_chunk(b"tEXt", f"{keyword}\0{value}".encode("latin-1")))
-    chunks.append(_chunk(b"IDAT", zlib.compress(memoryview(filtered), 1)))
+    chunks.append(_chunk(b"IDAT", zlib.compress(filtered.data, 1)))
     chunks.append(_chunk(b"IEND", b""))
     return SIGNATURE + b"".join(chunks)
 
