@@ -8,6 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, Router
@@ -28,6 +29,12 @@ from imaging.isolation import DecoderProcesses
 from store.errors import StoreError
 from store.sqlite import SqliteStore
 
+log = structlog.get_logger(__name__)
+
+BLOB_SWEEP_S = 3600.0
+BLOB_GRACE_US = 24 * 3600 * 1_000_000
+"""A blob that nothing names is left alone this long: its commit may still be on its way."""
+
 
 class App:
     """Dispatches by the first segment of the path; ``async with`` opens and ends what runs beside it."""
@@ -43,7 +50,7 @@ class App:
         self._decoders = decoders
         self._rooms = rooms
         self._others = others
-        self._sweeping: asyncio.Task[None] | None = None
+        self._sweeping: tuple[asyncio.Task[None], ...] = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         first = scope["path"].partition("/")[2].partition("/")[0]
@@ -54,7 +61,10 @@ class App:
         await room({**scope, "root_path": f"/{first}"}, receive, send)
 
     async def __aenter__(self) -> Self:
-        self._sweeping = asyncio.create_task(keep_sweeping(self._api))
+        self._sweeping = (
+            asyncio.create_task(keep_sweeping(self._api)),
+            asyncio.create_task(_keep_sweeping_blobs(self._api)),
+        )
         return self
 
     async def __aexit__(
@@ -63,8 +73,8 @@ class App:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        for sweeping in self._sweeping:
+            sweeping.cancel()
         self._decoders.close()
         await self._api.store.close()
 
@@ -123,6 +133,17 @@ def build_app(settings: Settings) -> App:
         "dicom-web": dicomweb_app(dicom_web),
     }
     return App(api, rooms, pages, dicom_web.decoders)
+
+
+async def _keep_sweeping_blobs(api: Api) -> None:
+    """Removes what uploads have left that ended between their bytes and their commit. Cancelled at the end."""
+    while True:
+        await asyncio.sleep(BLOB_SWEEP_S)
+        try:
+            removed = await api.store.blobs.sweep(api.clock() - BLOB_GRACE_US)
+            log.info("blobs_swept", removed=removed)
+        except StoreError as error:
+            log.warning("blob_sweep_failed", error=type(error).__name__)
 
 
 async def _start_page(_request: Request) -> Response:

@@ -250,7 +250,9 @@ def _issues(body: bytes) -> tuple[Issue, ...]:
         Issue(
             severity=str(issue.get("severity", "error")),
             code=str(issue.get("code", "unknown")),
-            expression=tuple(str(path) for path in issue.get("expression", ())),
+            expression=tuple(
+                str(path) for path in (*issue.get("expression", ()), *issue.get("location", ()))
+            ),
         )
         for issue in (found if isinstance(found, list) else [])
         if isinstance(issue, dict)
