@@ -48,6 +48,10 @@ TABLE_OF = {
 }
 
 
+_UNION_LIMIT = 400
+"""SQLite takes 500 SELECTs in one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sql:
     """A piece of SQL with the values of its question marks, in order."""
@@ -132,10 +136,17 @@ class Compiler:
         if isinstance(condition, AnyOf) and condition.conditions:
             sets = [self.rids(c) for c in condition.conditions]
             found = [s for s in sets if s is not None]
-            if len(found) < len(sets) or len(found) > 100:
+            if len(found) < len(sets) or len(found) > _UNION_LIMIT:
                 return None
             text = " UNION ".join(s.text for s in found)
             return Sql(text, tuple(value for s in found for value in s.values))
+        if isinstance(condition, UpdatedIs) and condition.compare is not Compare.NE:
+            when = _updated(condition)
+            text = (
+                "SELECT r.rid AS rid FROM resource r INDEXED BY resource_updated"
+                f" WHERE r.type = ? AND r.live = 1 AND {when.text}"
+            )
+            return Sql(text, (self.type, *when.values))
         if isinstance(condition, AnyOf | AllOf | Not | UpdatedIs | Present):
             return None
         rows = self.rows(condition)

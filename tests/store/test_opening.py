@@ -1,0 +1,67 @@
+"""What an operator meets when the data directory is not what it should be."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from store.errors import StoreUnavailable
+from store.sqlite import SqliteStore
+from store.sqlite.connections import FILE_NAME
+from store.sqlite.schema import LAYOUT
+from tests.contract.writes import commit, made
+
+
+async def test_a_store_opened_again_has_everything(data_dir: Path) -> None:
+    first = SqliteStore.open(data_dir)
+    await first.commit(commit(made("Patient", "p")))
+    await first.close()
+    await first.close()
+    second = SqliteStore.open(data_dir)
+    assert await second.read("Patient", "p") is not None
+    await second.close()
+
+
+async def test_the_log_and_the_commits_are_set_to_survive_power_loss(store: SqliteStore) -> None:
+    """https://sqlite.org/pragma.html#pragma_synchronous: FULL is 2."""
+    connection = store._writer._connection
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_a_file_that_is_no_database_is_refused(data_dir: Path) -> None:
+    data_dir.mkdir()
+    (data_dir / FILE_NAME).write_bytes(b"certainly not a database" * 1_000)
+    with pytest.raises(StoreUnavailable, match="damaged or is no database"):
+        SqliteStore.open(data_dir)
+
+
+def test_another_programs_database_is_refused_and_left_alone(data_dir: Path) -> None:
+    data_dir.mkdir()
+    other = sqlite3.connect(data_dir / FILE_NAME)
+    other.execute("CREATE TABLE theirs (x)")
+    other.commit()
+    other.close()
+    with pytest.raises(StoreUnavailable, match="not one of ours"):
+        SqliteStore.open(data_dir)
+    other = sqlite3.connect(data_dir / FILE_NAME)
+    assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+    other.close()
+
+
+async def test_a_newer_layout_is_refused(data_dir: Path) -> None:
+    await SqliteStore.open(data_dir).close()
+    newer = sqlite3.connect(data_dir / FILE_NAME)
+    newer.execute(f"PRAGMA user_version = {LAYOUT + 1}")
+    newer.close()
+    with pytest.raises(StoreUnavailable, match="newer version"):
+        SqliteStore.open(data_dir)
+
+
+def test_a_file_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    place.write_text("a file")
+    with pytest.raises(StoreUnavailable, match="data directory cannot be used"):
+        SqliteStore.open(place)
