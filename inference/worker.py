@@ -48,6 +48,8 @@ CONNECTIONS = 8
 """Two wait for Tasks, the others are shared: most of a Task's time is spent beside the wire."""
 LAST_WORDS_S = 5.0
 """How long Tasks under way may still take when the worker is told to stop; then they are handed back."""
+LAST_ANSWER_S = 0.3
+"""How long a claim under way may still be answered when the worker is told to stop."""
 HEARTBEAT_S = 2.0
 """A held Task is spoken of at least this often, or three times in its lease: so soon a cancellation is heard of."""
 
@@ -201,6 +203,9 @@ class Loop:
                 continue
             claim = asyncio.create_task(self._queue.claim(lane.free, CLAIM_WAIT_S, lane.least))
             await _any_of(claim, self._stop.wait())
+            if not claim.done():
+                # One that is being answered just now holds Tasks: they are taken in, to be handed back.
+                await asyncio.wait((claim,), timeout=LAST_ANSWER_S)
             if not claim.done():
                 claim.cancel()
                 return
