@@ -225,10 +225,13 @@ async def test_a_wait_ends_by_itself(store: Store) -> None:
         await waiting
 
 
-async def test_nothing_is_missed_between_looking_and_waiting(open_store: Opener) -> None:
-    """The caller looks, finds nothing, waits: a write by another process in between must end the wait."""
+async def test_a_write_of_another_process_right_after_the_wait_began_ends_it(
+    open_store: Opener,
+) -> None:
+    """However soon it comes: before the first look for other processes' writes, too."""
     here, there = open_store(), open_store()
     for at in range(5):
         waiting = asyncio.create_task(here.wait_for_change("Task", 60))
+        await asyncio.sleep(0)  # its first step: from here on it waits
         await there.commit(commit(made("Task", str(at))))
         await asyncio.wait_for(waiting, 30)
