@@ -331,7 +331,11 @@ def _results(client: httpx.Client, task: dict[str, Any], type: str) -> list[str]
         return [one for one in references if one.startswith(f"{type}/")]
     content = client.get(f"/{report}").json()
     references += [one["reference"] for one in content.get("result", [])]
-    references += [one["link"]["reference"] for one in content.get("media", [])]
+    media = [one["link"]["reference"] for one in content.get("media", [])]
+    references += media
+    references += [form["url"] for form in content.get("presentedForm", [])]
+    if type == "Binary":
+        references += [client.get(f"/{one}").json()["content"]["url"] for one in media]
     provenance = client.get(f"/Provenance?target={report}").json()
     references += [f"Provenance/{entry['resource']['id']}" for entry in provenance.get("entry", [])]
     return list(dict.fromkeys(one for one in references if one.startswith(f"{type}/")))
