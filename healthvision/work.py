@@ -7,6 +7,7 @@ import signal
 from importlib.metadata import version
 
 import typer
+import uvloop
 
 from healthvision import logs
 from healthvision.settings import EngineChoice, Settings
@@ -36,7 +37,8 @@ def work(settings: Settings, url: str | None, *, supervised: bool) -> int:
     )
     try:
         (model,) = installed_models()
-        asyncio.run(_run(options, model))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(options, model))
     except (NotAllowed, ModelError, EngineError) as error:
         typer.echo(f"The worker cannot work: {error}", err=True)
         return 1

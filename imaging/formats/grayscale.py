@@ -130,7 +130,9 @@ def display(
         # Each value has one shade: a table of at most 65,536 is several times faster than a frame of millions.
         patterns = np.arange(2 ** (8 * stored.dtype.itemsize)).astype(f"u{stored.dtype.itemsize}")
         table = _shades(patterns.view(stored.dtype), grayscale, voi)
-        shades: npt.NDArray[np.float32] = table[np.ascontiguousarray(stored).view(patterns.dtype)]
+        shades: npt.NDArray[np.float32] = table.take(
+            np.ascontiguousarray(stored).view(patterns.dtype)
+        )
         return shades
     return _shades(stored, grayscale, voi)
 
