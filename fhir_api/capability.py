@@ -16,7 +16,7 @@ import orjson
 from fhir_api.api import Api
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.http import FHIR_JSON, Request, Response, json_response
-from fhir_api.operations.registry import operations
+from fhir_api.operations.registry import Level, operations
 from fhir_api.search.parameters import parameters_of
 
 FHIR_VERSION = "4.0.1"
@@ -34,6 +34,8 @@ INTERACTIONS = (
     "search-type",
 )
 SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
+SYSTEM = frozenset({Level.SYSTEM})
+BELOW_SYSTEM = frozenset(Level) - SYSTEM
 SEARCH_TYPES = frozenset({"token", "string", "reference", "date", "number", "quantity", "uri"})
 
 
@@ -63,6 +65,13 @@ def _statement(base_url: str, software_name: str) -> tuple[bytes, str]:
 
 def capability_statement(base_url: str, software_name: str) -> dict[str, Any]:
     """What this server can do, as a JSON tree."""
+    rest: dict[str, Any] = {
+        "mode": "server",
+        "security": {"description": "A bearer token; only metadata is open."},
+        "resource": [_resource(type) for type in sorted(RESOURCE_TYPES)],
+        "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+        "operation": list(_operations(SYSTEM)),
+    }
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -72,14 +81,7 @@ def capability_statement(base_url: str, software_name: str) -> dict[str, Any]:
         "implementation": {"description": "FHIR server for imaging AI", "url": base_url},
         "fhirVersion": FHIR_VERSION,
         "format": [FHIR_JSON, "json"],
-        "rest": [
-            {
-                "mode": "server",
-                "security": {"description": "A bearer token; only metadata is open."},
-                "resource": [_resource(type) for type in sorted(RESOURCE_TYPES)],
-                "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
-            }
-        ],
+        "rest": [_filled(rest)],
     }
 
 
@@ -104,14 +106,19 @@ def _resource(type: str) -> dict[str, Any]:
             for parameter in parameters
             if parameter.type in SEARCH_TYPES
         ],
-        "operation": list(_operations(type)),
+        "operation": list(_operations(BELOW_SYSTEM, type)),
     }
+    return _filled(row)
+
+
+def _filled(row: dict[str, Any]) -> dict[str, Any]:
+    """Without empty arrays, which R4 forbids."""
     return {name: value for name, value in row.items() if value != []}
 
 
-def _operations(type: str) -> Iterator[dict[str, str]]:
-    for (of, name), operation in sorted(operations().items()):
-        if of == type:
+def _operations(levels: frozenset[Level], type: str = "") -> Iterator[dict[str, str]]:
+    for name, operation in sorted(operations().items()):
+        if any(operation.at(level, type) for level in levels):
             yield {
                 "name": name,
                 "definition": operation.definition,

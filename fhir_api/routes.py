@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from fhir_api.access import Interaction, decide
+from fhir_api.access import decide
 from fhir_api.api import Api
 from fhir_api.boundary import refusal_of
 from fhir_api.capability import metadata
@@ -25,7 +25,7 @@ from fhir_api.interactions.search import search_type
 from fhir_api.interactions.update import conditional_update, update
 from fhir_api.interactions.vread import vread
 from fhir_api.negotiation import presented, require_json, require_json_body
-from fhir_api.operations.registry import operations
+from fhir_api.operations.registry import operation_at
 
 Route = Callable[[Api, Request], Awaitable[Response]]
 Methods = Mapping[str, Route]
@@ -113,9 +113,12 @@ async def _history(api: Api, request: Request) -> Response:
 
 
 async def _operation(api: Api, request: Request) -> Response:
-    type, name = request.path[0], request.path[-1][1:]
-    decide(request.caller, Interaction.OPERATION, type)
-    return await operations()[type, name].handler(api, request)
+    operation = operation_at(request.path)
+    assert operation is not None
+    decide(request.caller, operation.needs, request.path[0] if len(request.path) > 1 else "")
+    if request.method == "POST":
+        require_json_body(request)
+    return await operation.handler(api, request)
 
 
 SYSTEM: Methods = {"POST": _bundle}
@@ -131,6 +134,7 @@ TYPE: Methods = {
 INSTANCE: Methods = {"GET": _read, "PUT": _update, "DELETE": _delete}
 VERSION: Methods = {"GET": _vread}
 OPERATION: Methods = {"POST": _operation}
+SAFE_OPERATION: Methods = {"GET": _operation, "POST": _operation}
 
 
 def _methods(path: tuple[str, ...]) -> Methods:
@@ -156,11 +160,12 @@ def _methods(path: tuple[str, ...]) -> Methods:
             return HISTORY
         case (type, _, "_history", _) if type in RESOURCE_TYPES:
             return VERSION
-        case (type, *_, name) if name.startswith("$"):
-            operation = operations().get((type, name[1:]))
-            if operation and len(path) == (3 if operation.on_instance else 2):
-                return OPERATION
-            raise FhirError(Category.NOT_SUPPORTED, "There is no such operation here.", "http.url")
+        case (*before, name) if name.startswith("$") and set(before[:1]) <= RESOURCE_TYPES:
+            operation = operation_at(path)
+            if operation is None:
+                text = "There is no such operation here."
+                raise FhirError(Category.NOT_SUPPORTED, text, "http.url")
+            return OPERATION if operation.changes_state else SAFE_OPERATION
         case (type, *_) if type not in RESOURCE_TYPES and not type.startswith(("_", "$")):
             raise FhirError(
                 Category.NOT_SUPPORTED, "That is not a resource type of R4.", "http.url"

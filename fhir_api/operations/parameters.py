@@ -1,125 +1,229 @@
-"""Parameters in and out of operations: https://hl7.org/fhir/R4/parameters.html"""
+"""Parameters in and out of operations, from the body or the URL: https://hl7.org/fhir/R4/operations.html#executing"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from fhir_api.api import Api
+from fhir_api.document import Tree, parse
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import JSON_HEADERS, Request, Response
-from fhir_api.interactions.write import draft
+from fhir_api.http import JSON_HEADERS, Request, Response, query_pairs
+
+OF_ANY_REQUEST = frozenset({"_format", "_pretty", "_summary", "_elements"})
+"""Query parameters that shape the answer and are no parameters of the operation, unless it says so."""
+
+_MOST_CHARACTERS = {"valueUri": 2048, "valueUrl": 2048, "valueCanonical": 2048}
+_TRUTH = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One parameter as it was sent."""
+
+    place: str
+    """Parameters.parameter[3], or http.name in the URL."""
+    item: Mapping[str, Any] = field(default_factory=dict)
+    """The parameter of the Parameters resource."""
+    text: str | None = None
+    """Its text in the URL, where a value has no type."""
+
+    def value(self, *kinds: str) -> Any:  # noqa: ANN401 - what JSON holds
+        """The value where it is one of these kinds (``valueCode``); None where it is not."""
+        return next((self.item[kind] for kind in kinds if kind in self.item), None)
+
+    def refused(self, text: str) -> FhirError:
+        return FhirError(Category.INVALID, text, self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A resource among the parameters, not validated."""
+
+    tree: Tree
+    body: bytes
+    """As it was sent."""
+    place: str
+    """Where it stands in the Parameters; '': it is the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
     """What a client sent. Each accessor raises FhirError where a value is missing, repeated or of another kind."""
 
-    values: Mapping[str, tuple[tuple[int, Mapping[str, Any]], ...]]
-    """Name → (index in the resource, parameter), in order."""
+    values: Mapping[str, tuple[Given, ...]]
+    """Name → parameters, in order."""
+    body: bytes = b""
+    """The request's."""
 
-    def texts(self, name: str, kind: str = "valueString") -> tuple[str, ...]:
-        return tuple(
-            self._value(name, index, item, kind) for index, item in self.values.get(name, ())
-        )
+    def texts(self, name: str, *kinds: str) -> tuple[str, ...]:
+        """Every value, of one of ``kinds``; valueString where none is named."""
+        return tuple(_text(name, given, kinds or ("valueString",)) for given in self.all(name))
 
-    def text(self, name: str, kind: str = "valueString") -> str:
+    def text(self, name: str, *kinds: str) -> str:
         """The one value; it must be there."""
-        found = self.optional_text(name, kind)
+        found = self.optional_text(name, *kinds)
         if found is None:
-            raise FhirError(
-                Category.INVALID, f"The parameter {name} is missing.", "Parameters.parameter"
-            )
+            text = f"The parameter {name} is missing."
+            raise FhirError(Category.INVALID, text, "Parameters.parameter")
         return found
 
-    def optional_text(self, name: str, kind: str = "valueString") -> str | None:
-        self._at_most_one(name)
-        found = self.texts(name, kind)
-        return found[0] if found else None
+    def optional_text(self, name: str, *kinds: str) -> str | None:
+        given = self.one(name)
+        return _text(name, given, kinds or ("valueString",)) if given else None
 
     def choice(self, name: str, choices: Collection[str], default: str | None = None) -> str:
         """The one code, of those that are allowed; ``default`` where it is absent, an error where there is none."""
-        if default is None or name in self.values:
-            code = self.text(name, "valueCode")
-            if code not in choices:
-                text = f"The parameter {name} must be one of " + ", ".join(sorted(choices)) + "."
-                where = f"Parameters.parameter[{self.values[name][0][0]}]"
-                raise FhirError(Category.INVALID, text, where)
-            return code
-        return default
+        given = self.one(name)
+        if given is None and default is not None:
+            return default
+        code = self.text(name, "valueCode")
+        if given and code not in choices:
+            text = f"The parameter {name} must be one of " + ", ".join(sorted(choices)) + "."
+            raise given.refused(text)
+        return code
 
     def integer(self, name: str, default: int, least: int, most: int) -> int:
         """The one value, within its limits; ``default`` where it is absent."""
-        self._at_most_one(name)
-        for index, item in self.values.get(name, ()):
-            value = next(
-                (
-                    item[kind]
-                    for kind in ("valueInteger", "valuePositiveInt", "valueUnsignedInt")
-                    if kind in item
-                ),
-                None,
-            )
-            if not isinstance(value, int) or not least <= value <= most:
-                text = f"The parameter {name} must be an integer from {least} to {most}."
-                raise FhirError(Category.INVALID, text, f"Parameters.parameter[{index}]")
-            return value
-        return default
+        given = self.one(name)
+        if given is None:
+            return default
+        value = given.value("valueInteger", "valuePositiveInt", "valueUnsignedInt")
+        text = given.text
+        if text is not None and text.isascii() and text.isdigit() and len(text) < 19:
+            value = int(text)
+        if not isinstance(value, int) or not least <= value <= most:
+            raise given.refused(f"The parameter {name} must be an integer from {least} to {most}.")
+        return value
 
     def flag(self, name: str, *, default: bool) -> bool:
-        self._at_most_one(name)
-        for index, item in self.values.get(name, ()):
-            if not isinstance(item.get("valueBoolean"), bool):
-                text = f"The parameter {name} must be a boolean."
-                raise FhirError(Category.INVALID, text, f"Parameters.parameter[{index}]")
-            return bool(item["valueBoolean"])
-        return default
+        given = self.one(name)
+        if given is None:
+            return default
+        value = _TRUTH.get(given.text) if given.text is not None else given.value("valueBoolean")
+        if not isinstance(value, bool):
+            raise given.refused(f"The parameter {name} must be a boolean.")
+        return value
 
     def references(self, name: str, type: str) -> tuple[str, ...]:
         """Ids of the resources of ``type`` that the parameter refers to."""
         ids = []
-        for index, item in self.values.get(name, ()):
-            value = item.get("valueReference")
-            reference = value.get("reference") if isinstance(value, dict) else None
+        for given in self.all(name):
+            value = given.value("valueReference")
+            reference = value.get("reference") if isinstance(value, dict) else given.text
             found, _, id = str(reference).partition("/")
             if found != type or not id:
-                text = f"The parameter {name} must be a Reference to {type}/<id>."
-                raise FhirError(Category.INVALID, text, f"Parameters.parameter[{index}]")
+                raise given.refused(f"The parameter {name} must be a Reference to {type}/<id>.")
             ids.append(id)
         return tuple(ids)
 
-    def _value(self, name: str, index: int, item: Mapping[str, Any], kind: str) -> str:
-        value = item.get(kind)
-        if not isinstance(value, str) or not value or len(value) > 200:
-            text = f"The parameter {name} must be a {kind} of 1 to 200 characters."
-            raise FhirError(Category.INVALID, text, f"Parameters.parameter[{index}]")
-        return value
+    def resource(self, name: str) -> Sent | None:
+        """The one resource of that name, or the body where it is that resource and no Parameters."""
+        given = self.one(name)
+        if given is None:
+            return None
+        tree = given.item.get("resource")
+        if not isinstance(tree, dict):
+            raise given.refused(f"The parameter {name} must be a resource.")
+        if given.place == WHOLE_BODY:
+            return Sent(tree, self.body, "")
+        body = next(one.resource for one in _sent(self.body) if one.name == name)
+        return Sent(tree, bytes(body), f"{given.place}.resource")
 
-    def _at_most_one(self, name: str) -> None:
+    def all(self, name: str) -> tuple[Given, ...]:
+        return self.values.get(name, ())
+
+    def one(self, name: str) -> Given | None:
+        """The parameter, which may stand only once."""
         found = self.values.get(name, ())
         if len(found) > 1:
-            text = f"The parameter {name} may stand only once."
-            raise FhirError(Category.INVALID, text, f"Parameters.parameter[{found[1][0]}]")
+            raise found[1].refused(f"The parameter {name} may stand only once.")
+        return found[0] if found else None
 
 
-def parameters_of(api: Api, request: Request, known: frozenset[str]) -> Parameters:
-    """The request's Parameters resource.
+WHOLE_BODY = "http.body"
+
+
+class _Parameter(msgspec.Struct):
+    name: str
+    resource: msgspec.Raw = msgspec.Raw()
+
+
+class _Parameters(msgspec.Struct):
+    parameter: list[_Parameter] = []
+
+
+def _sent(body: bytes) -> list[_Parameter]:
+    return msgspec.json.decode(body, type=_Parameters).parameter
+
+
+def _text(name: str, given: Given, kinds: tuple[str, ...]) -> str:
+    value = given.text if given.text is not None else given.value(*kinds)
+    most = max(_MOST_CHARACTERS.get(kind, 200) for kind in kinds)
+    if not isinstance(value, str) or not value or len(value) > most:
+        kind = " or ".join(kinds)
+        raise given.refused(f"The parameter {name} must be a {kind} of 1 to {most} characters.")
+    return value
+
+
+def parameters_of(
+    api: Api, request: Request, known: frozenset[str], *, resource: str | None = None
+) -> Parameters:
+    """What the request gives the operation: the parameters of the URL and those of a Parameters resource in the body.
+
+    ``resource`` names the one parameter that may be the body itself, where the body is another resource. Resources
+    among the parameters are not validated: ``Parameters.resource`` hands them out as they were sent.
 
     Raises:
         FhirError: the body is no valid Parameters resource, or names a parameter that is not ``known``.
     """
-    tree = draft(api, "Parameters", request.body).tree
-    values: dict[str, tuple[tuple[int, Mapping[str, Any]], ...]] = {}
+    values: dict[str, tuple[Given, ...]] = {}
+    for name, text in query_pairs(request.query):
+        if name in known:
+            values[name] = (*values.get(name, ()), Given(f"http.{name}", text=text))
+        elif name not in OF_ANY_REQUEST:
+            raise _unknown(known, "http.url")
+    if request.method != "POST" or not request.body:
+        return Parameters(values)
+    tree = parse(request.body, api.options.max_depth)
+    if resource is not None and tree.get("resourceType") not in {None, "Parameters"}:
+        whole = Given(WHOLE_BODY, {"name": resource, "resource": tree})
+        values[resource] = (*values.get(resource, ()), whole)
+        return Parameters(values, request.body)
+    _require_valid(api, tree)
     for index, item in enumerate(tree.get("parameter", [])):
-        name = str(item["name"])
+        name, place = str(item["name"]), f"Parameters.parameter[{index}]"
         if name not in known:
-            text = "The operation has no such parameter; it takes " + ", ".join(sorted(known)) + "."
-            raise FhirError(Category.INVALID, text, f"Parameters.parameter[{index}].name")
-        values[name] = (*values.get(name, ()), (index, item))
-    return Parameters(values)
+            raise _unknown(known, f"{place}.name")
+        values[name] = (*values.get(name, ()), Given(place, item))
+    return Parameters(values, request.body)
+
+
+def _unknown(known: frozenset[str], place: str) -> FhirError:
+    text = "The operation has no such parameter; it takes " + ", ".join(sorted(known)) + "."
+    return FhirError(Category.INVALID, text, place)
+
+
+def _require_valid(api: Api, tree: Tree) -> None:
+    if tree.get("resourceType") != "Parameters":
+        text = "The body is not a Parameters resource."
+        raise FhirError(Category.INVALID, text, "resourceType")
+    items = tree.get("parameter")
+    bare = [_without_resource(item) for item in items] if isinstance(items, list) else items
+    shell = tree if items is None else {**tree, "parameter": bare}
+    issues = [one for one in api.validator.validate(shell, "Parameters") if one.is_error]
+    if issues:
+        raise FhirError(Category.UNPROCESSABLE, "The Parameters are not valid.", issues=issues)
+
+
+def _without_resource(item: Any) -> Any:  # noqa: ANN401 - not validated yet
+    """The parameter with a resource that is valid in the place of its own, which the operation judges."""
+    if isinstance(item, dict) and isinstance(item.get("resource"), dict):
+        return {**item, "resource": {"resourceType": "Parameters"}}
+    return item
 
 
 def parameters_response(parameters: list[dict[str, Any]]) -> Response:

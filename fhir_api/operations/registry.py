@@ -1,11 +1,16 @@
-"""Which operations exist: ``routes.py`` dispatches by this table and ``metadata`` lists it."""
+"""Which operations exist: ``routes.py`` dispatches by this table and ``metadata`` lists it.
+
+A new operation is a handler in a file of its own and one row here (https://hl7.org/fhir/R4/operations.html).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 
+from fhir_api.access import Interaction
 from fhir_api.api import Api
 from fhir_api.http import Request, Response
 from fhir_api.operations.claim import claim
@@ -14,59 +19,101 @@ from fhir_api.operations.lease import heartbeat, progress, release
 Handler = Callable[[Api, Request], Awaitable[Response]]
 
 
+class Level(Enum):
+    """Where an operation is invoked; ``request.path`` is as shown."""
+
+    SYSTEM = "$name"
+    TYPE = "Type/$name"
+    INSTANCE = "Type/id/$name"
+    VERSION = "Type/id/_history/version/$name"
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: ``POST [base]/{type}/$name``, or ``POST [base]/{type}/{id}/$name`` where it is on an instance."""
+    """One operation: where it is, what it needs, and what answers it.
 
-    type: str
+    It takes POST, and GET too where it changes nothing (https://hl7.org/fhir/R4/operations.html#executing).
+    """
+
     name: str
     """Without the ``$``."""
-    on_instance: bool
+    levels: frozenset[Level]
+    definition: str
+    """Canonical of its OperationDefinition."""
     documentation: str
     handler: Handler
+    types: frozenset[str] | None = None
+    """Of the type, instance and version levels; None: every type."""
+    changes_state: bool = False
+    needs: Interaction = Interaction.OPERATION
+    """What the caller has to be allowed on the type (on the system, at the system level)."""
 
-    @property
-    def definition(self) -> str:
-        """Canonical of its OperationDefinition."""
-        return f"urn:healthvision:operation:{self.type}-{self.name}"
+    def at(self, level: Level, type: str) -> bool:
+        """Whether it is there; ``type`` '' at the system level."""
+        return level in self.levels and (
+            level is Level.SYSTEM or self.types is None or type in self.types
+        )
 
 
-_ALL = (
-    Operation(
-        "Task",
+def _of_task(name: str, level: Level, handler: Handler, documentation: str) -> Operation:
+    return Operation(
+        name=name,
+        levels=frozenset({level}),
+        definition=f"urn:healthvision:operation:Task-{name}",
+        documentation=documentation,
+        handler=handler,
+        types=frozenset({"Task"}),
+        changes_state=True,
+    )
+
+
+_ALL: tuple[Operation, ...] = (
+    _of_task(
         "claim",
-        on_instance=False,
-        documentation="A worker takes Tasks that it can do, most urgent and oldest first, under a lease.",
-        handler=claim,
+        Level.TYPE,
+        claim,
+        "A worker takes Tasks that it can do, most urgent and oldest first, under a lease.",
     ),
-    Operation(
-        "Task",
+    _of_task(
         "heartbeat",
-        on_instance=True,
-        documentation="A worker extends its lease on a Task and learns whether it was cancelled.",
-        handler=heartbeat,
+        Level.INSTANCE,
+        heartbeat,
+        "A worker extends its lease on a Task and learns whether it was cancelled.",
     ),
-    Operation(
-        "Task",
+    _of_task(
         "progress",
-        on_instance=True,
-        documentation="A worker says how far it is; the Task shows it as businessStatus.",
-        handler=progress,
+        Level.INSTANCE,
+        progress,
+        "A worker says how far it is; the Task shows it as businessStatus.",
     ),
-    Operation(
-        "Task",
+    _of_task(
         "release",
-        on_instance=True,
-        documentation="A worker gives a Task back with a reason; it is offered again after a while.",
-        handler=release,
+        Level.INSTANCE,
+        release,
+        "A worker gives a Task back with a reason; it is offered again after a while.",
     ),
 )
 
-_BY_NAME: Mapping[tuple[str, str], Operation] = MappingProxyType(
-    {(operation.type, operation.name): operation for operation in _ALL}
-)
+_BY_NAME: Mapping[str, Operation] = MappingProxyType({one.name: one for one in _ALL})
 
 
-def operations() -> Mapping[tuple[str, str], Operation]:
-    """(type, name without ``$``) → operation."""
+def operations() -> Mapping[str, Operation]:
+    """Name without ``$`` → operation."""
     return _BY_NAME
+
+
+def operation_at(path: tuple[str, ...]) -> Operation | None:
+    """The operation at a URL below the base whose last segment is ``$name``; None where there is none."""
+    match path:
+        case (name,):
+            level, type = Level.SYSTEM, ""
+        case (type, name):
+            level = Level.TYPE
+        case (type, _, name):
+            level = Level.INSTANCE
+        case (type, _, "_history", _, name):
+            level = Level.VERSION
+        case _:
+            return None
+    operation = _BY_NAME.get(name[1:])
+    return operation if operation and operation.at(level, type) else None

@@ -1,7 +1,9 @@
 """https://hl7.org/fhir/R4/capabilitystatement.html"""
 
+from typing import Any
+
 from fhir_api.definitions.elements import RESOURCE_TYPES
-from fhir_api.operations.registry import operations
+from fhir_api.operations.registry import Level, operations
 from tests.fhir_api.client import BASE, Client
 
 
@@ -18,12 +20,18 @@ async def test_metadata_lists_every_type_and_operation_that_is_served(client: Cl
     (rest,) = (await client.get("metadata")).json["rest"]
     rows = {row["type"]: row for row in rest["resource"]}
     assert set(rows) == RESOURCE_TYPES
-    listed = {
-        (type, operation["name"])
-        for type, row in rows.items()
-        for operation in row.get("operation", [])
-    }
-    assert listed == set(operations())
+    for row in (rest, *rows.values()):
+        for operation in row.get("operation", []):
+            assert operation["definition"] == operations()[operation["name"]].definition
+    for name, operation in operations().items():
+        listed = {type for type, row in rows.items() if name in _names(row)}
+        below = operation.levels != {Level.SYSTEM}
+        assert listed == ((operation.types or RESOURCE_TYPES) if below else set())
+        assert (name in _names(rest)) == (Level.SYSTEM in operation.levels)
+
+
+def _names(row: dict[str, Any]) -> set[str]:
+    return {operation["name"] for operation in row.get("operation", [])}
 
 
 async def test_a_listed_search_parameter_can_be_used(client: Client) -> None:
