@@ -1,4 +1,4 @@
-"""Write ``fhir_api/definitions/r4`` from the R4 4.0.1 package.
+"""Write ``fhir_api/definitions/r4`` and ``terminology/r4`` from the R4 4.0.1 package.
 
     python -m fhir_api.definitions.generate [PACKAGE] [--fetch]
 
@@ -9,6 +9,7 @@ copy in ``.cache/`` is used, which ``--fetch`` gets with ``npm pack``. The same 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import sys
 from collections.abc import Mapping
@@ -19,20 +20,37 @@ from fhir_api.definitions.generator import package as packages
 from fhir_api.definitions.generator.code_sets import code_sets
 from fhir_api.definitions.generator.compartments import compartments
 from fhir_api.definitions.generator.elements import element_tables
+from fhir_api.definitions.generator.profiles import profiles
 from fhir_api.definitions.generator.search_parameters import search_parameters
+from fhir_api.definitions.generator.terminology import code_systems, value_sets
+from terminology.published import TABLES as TERMINOLOGY
 
 OUTPUT = Path(__file__).with_name("r4")
 
 
 def generate(package: packages.DefinitionsPackage) -> dict[str, bytes]:
-    """File name → content of everything that belongs in ``r4/``."""
+    """File name → content of everything that belongs in ``r4/``; of a ``.gz`` its content before compression."""
     elements = element_tables(package)
     return {
         "elements.json": _render(elements, depth=4),
         "code_sets.json": _render(code_sets(package, elements), depth=1),
         "search_parameters.json": _render(search_parameters(package), depth=2),
         "compartments.json": _render(compartments(package), depth=2),
+        "profiles.json.gz": _render(profiles(package), depth=1),
     }
+
+
+def generate_terminology(package: packages.DefinitionsPackage) -> dict[str, bytes]:
+    """As ``generate``, of ``terminology/r4``."""
+    return {
+        "code_systems.json.gz": _render(code_systems(package), depth=1),
+        "value_sets.json.gz": _render(value_sets(package), depth=1),
+    }
+
+
+def written(name: str, content: bytes) -> bytes:
+    """The bytes of a file, the same from the same compressor whenever it is written."""
+    return gzip.compress(content, 9, mtime=0) if name.endswith(".gz") else content
 
 
 def _render(table: Mapping[str, Any], depth: int) -> bytes:
@@ -65,10 +83,11 @@ def main() -> int:
     except packages.PackageUnavailable as exc:
         sys.stderr.write(f"{exc}\n")
         return 1
-    OUTPUT.mkdir(exist_ok=True)
-    for name, content in generate(package).items():
-        (OUTPUT / name).write_bytes(content)
-        sys.stdout.write(f"{name}: {len(content):,} bytes\n")
+    for folder, tables in ((OUTPUT, generate), (TERMINOLOGY, generate_terminology)):
+        folder.mkdir(exist_ok=True)
+        for name, content in tables(package).items():
+            size = (folder / name).write_bytes(written(name, content))
+            sys.stdout.write(f"{folder.parent.name}/{folder.name}/{name}: {size:,} bytes\n")
     return 0
 
 
