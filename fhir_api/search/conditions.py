@@ -5,8 +5,10 @@ https://hl7.org/fhir/R4/search.html#ptypes. Commas, ``:not`` and ``:missing`` ar
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from types import MappingProxyType
 
 from fhir_api.definitions.elements import RESOURCE_TYPES
@@ -14,6 +16,7 @@ from fhir_api.document import ID
 from fhir_api.search.criterion import Criterion
 from fhir_api.search.dates import interval_us
 from fhir_api.search.grammar import prefixed, split, unescape
+from fhir_api.search.index_values import CANONICAL
 from fhir_api.search.normalise import normalise
 from fhir_api.search.numbers import Precise, precise
 from fhir_api.search.reference_target import target_of
@@ -31,6 +34,7 @@ from store.query import (
     UriIs,
     UriMatch,
 )
+from terminology.ucum import UCUM, canonical_unit
 
 OF_TYPE = ":of-type"
 """What follows a token parameter's code in the index entries that ``:of-type`` reads."""
@@ -137,13 +141,23 @@ def number_condition(criterion: Criterion, value: str) -> Condition:
 
 
 def quantity_condition(criterion: Criterion, value: str) -> Condition:
-    """``number``, ``number|system|code`` or ``number||code``."""
+    """``number``, ``number|system|code`` or ``number||code``. A UCUM unit finds every unit that it converts to."""
     parts = [unescape(part) for part in split(value, "|")]
     if len(parts) not in (1, 3):
         raise criterion.refuse("a quantity is number, number|system|code or number||code")
     compare, number, low, high = _number(criterion, parts[0])
     system, code = (parts[1] or None, parts[2] or None) if len(parts) == 3 else (None, None)
-    return QuantityIs(criterion.code, compare, number.value, low, high, system, code)
+    base = canonical_unit(code) if system == UCUM and code else None
+    if base is None:
+        return QuantityIs(criterion.code, compare, number.value, low, high, system, code)
+    try:
+        amount = base.of(number.number)
+        low, high = base.of(Decimal(repr(low))), base.of(Decimal(repr(high)))
+    except OverflowError as error:
+        raise criterion.refuse("it is beyond the range of numbers") from error
+    # Rounding must not close the range upon its own value.
+    low, high = min(low, amount), max(high, math.nextafter(amount, math.inf))
+    return QuantityIs(criterion.code + CANONICAL, compare, amount, low, high, None, base.code)
 
 
 def _number(criterion: Criterion, text: str) -> tuple[Compare, Precise, float, float]:

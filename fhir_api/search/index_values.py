@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from fhir_api.search.dates import OPEN_HIGH_US, OPEN_LOW_US, interval_us
@@ -21,10 +22,13 @@ from store.entries import (
     TokenEntry,
     UriEntry,
 )
+from terminology.ucum import UCUM, canonical_unit
 
 Add: TypeAlias = Callable[[Entry], object]
 Params: TypeAlias = tuple[str, ...]
 Json: TypeAlias = dict[str, Any]
+Unit: TypeAlias = tuple[str | None, str | None, str | None]
+"""System, code and the unit as text."""
 
 SPECIAL_VALUES = "http://terminology.hl7.org/CodeSystem/special-values"
 """The implicit system of booleans (https://hl7.org/fhir/R4/search.html#token)."""
@@ -32,6 +36,8 @@ CURRENCIES = "urn:iso:std:iso:4217"
 
 LONGEST_DATE = 64
 """No date needs more; fractions of a second may be written longer, and are not indexed then."""
+CANONICAL = ":canonical"
+"""What follows a quantity parameter's code in the index entries that hold it in UCUM's base units."""
 HUMAN_NAME_PARTS = ("family", "given", "prefix", "suffix", "text")
 ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
 
@@ -189,17 +195,30 @@ def quantity(add: Add, params: Params, value: Json) -> None:
         low = -math.inf
     elif comparator in (">", ">="):
         high = math.inf
-    unit = _unit(value)
-    for param in params:
-        add(QuantityEntry(param, low, high, *unit))
+    _quantity(add, params, low, high, _unit(value))
 
 
 def quantity_range(add: Add, params: Params, value: Json) -> None:
     low, high = _amount(value.get("low")), _amount(value.get("high"))
     if low is not None or high is not None:
         unit = _unit(value["high"] if low is None else value["low"])
+        _quantity(add, params, *_bounds(low, high), unit)
+
+
+def _quantity(add: Add, params: Params, low: float, high: float, unit: Unit) -> None:
+    """As it was sent; and in base units, so that 5.4 mg are found as 0.0054 g. Other systems' units have no base."""
+    for param in params:
+        add(QuantityEntry(param, low, high, *unit))
+    system, code, _ = unit
+    base = canonical_unit(code) if system == UCUM and code else None
+    if base is not None:
+        try:
+            low = low if math.isinf(low) else base.of(Decimal(repr(low)))
+            high = high if math.isinf(high) else base.of(Decimal(repr(high)))
+        except OverflowError:
+            return
         for param in params:
-            add(QuantityEntry(param, *_bounds(low, high), *unit))
+            add(QuantityEntry(param + CANONICAL, low, high, None, base.code))
 
 
 def money(add: Add, params: Params, value: Json) -> None:
@@ -262,5 +281,5 @@ def _bounds(low: float | None, high: float | None) -> tuple[float, float]:
     return (-math.inf if low is None else low), (math.inf if high is None else high)
 
 
-def _unit(value: Json) -> tuple[str | None, str | None, str | None]:
+def _unit(value: Json) -> Unit:
     return _text(value, "system"), _text(value, "code"), _text(value, "unit")

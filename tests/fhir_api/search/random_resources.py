@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
@@ -132,17 +133,23 @@ class Maker:
     def number(self) -> float:
         return float(self.pick(NUMBERS))
 
+    def amount(self) -> float:
+        """A number, or a thousand or million times as much, so that other units say the same."""
+        return float(Decimal(self.pick(NUMBERS)).scaleb(self.pick([-6, -3, 0, 0, 3, 6])))
+
     def quantity(self) -> Resource:
         unit = self.pick(
             [
                 {"system": "http://unitsofmeasure.org", "code": "mg", "unit": "milligram"},
                 {"system": "http://unitsofmeasure.org", "code": "g"},
+                {"system": "http://unitsofmeasure.org", "code": "ug"},
+                {"system": "http://unitsofmeasure.org", "code": "no unit"},
                 {"unit": "mg"},
                 {},
             ]
         )
         return {
-            "value": self.number(),
+            "value": self.amount(),
             "comparator": self.maybe(self.pick(["<", "<=", ">", ">="]), 0.2),
             **unit,
         }
@@ -258,7 +265,19 @@ amounts = st.builds("{}{}".format, prefixes, st.sampled_from(NUMBERS))
 quantities = st.builds(
     "{}{}".format,
     amounts,
-    st.sampled_from(["", "||mg", "|http://unitsofmeasure.org|mg", "||milligram", "||"]),
+    st.sampled_from(
+        [
+            "",
+            "||mg",
+            "||milligram",
+            "||",
+            "|http://unitsofmeasure.org|",
+            *(
+                f"|http://unitsofmeasure.org|{code}"
+                for code in ("mg", "g", "ug", "kg", "m", "no unit")
+            ),
+        ]
+    ),
 )
 
 VALUES: dict[tuple[str, str], st.SearchStrategy[str]] = {

@@ -19,6 +19,8 @@ Resource = dict[str, Any]
 INFINITE = Decimal("Infinity")
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 BASE = "http://example.org/fhir"
+GRAMS = {"g": Decimal(1), "mg": Decimal("0.001"), "ug": Decimal("0.000001"), "kg": Decimal(1000)}
+"""What units of UCUM are in the same base unit."""
 SPECIAL_VALUES = "http://terminology.hl7.org/CodeSystem/special-values"
 
 
@@ -344,9 +346,10 @@ def date_matches(value: Span, text: str, now: datetime) -> bool:
     }[prefix]
 
 
-def number_matches(value: Amount, text: str) -> bool:
+def number_matches(value: Amount, text: str, unit: Decimal = Decimal(1)) -> bool:
+    """``unit``: what a 1 of the text is, in the unit of the value."""
     prefix, text = prefix_of(text)
-    number, (low, high) = Decimal(text), implied(text)
+    number, low, high = (x * unit for x in (Decimal(text), *implied(text)))
     within = low <= value.low and value.high < high
     if prefix == "ap":
         tenth = abs(number) / 10
@@ -370,6 +373,8 @@ def quantity_matches(value: Amount, text: str) -> bool:
         _, system, code = parts
         if system and value.system != system:
             return False
+        if system and value.code in GRAMS and code in GRAMS:
+            return number_matches(value, parts[0], GRAMS[code] / GRAMS[value.code])
         if code and code not in ((value.code,) if system else (value.code, value.unit)):
             return False
     return number_matches(value, parts[0])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
+
 from fhir_api.search.extract import entries_of
 from store.entries import NumberEntry, QuantityEntry
 
@@ -25,6 +27,34 @@ def test_a_quantity_has_its_value_and_its_unit_three_ways() -> None:
     quantity = {"value": 5.4, "unit": "mg", "system": UCUM, "code": "mg"}
     expected = QuantityEntry("value-quantity", 5.4, 5.4, UCUM, "mg", "mg")
     assert values(observation(valueQuantity=quantity), "value-quantity") == [expected]
+
+
+def test_a_quantity_in_ucum_is_indexed_in_base_units_too() -> None:
+    """https://hl7.org/fhir/R4/search.html#quantity: the search processes units by their canonical form."""
+    quantity = {"value": 5.4, "system": UCUM, "code": "mg/dL"}
+    (base,) = values(observation(valueQuantity=quantity), "value-quantity:canonical")
+    assert base == QuantityEntry("value-quantity:canonical", 54, 54, None, "g.m-3")
+
+
+@pytest.mark.parametrize(
+    "unit", [{"code": "mg"}, {"unit": "mg"}, {"system": UCUM, "code": "mgs"}, {"system": UCUM}]
+)
+def test_a_unit_that_is_not_of_ucum_is_indexed_as_it_was_sent_alone(unit: dict[str, str]) -> None:
+    resource = observation(valueQuantity={"value": 5.4, **unit})
+    assert len(values(resource, "value-quantity")) == 1
+    assert values(resource, "value-quantity:canonical") == []
+
+
+def test_an_open_range_stays_open_in_base_units() -> None:
+    quantity = {"value": 2, "comparator": ">", "system": UCUM, "code": "km"}
+    (base,) = values(observation(valueQuantity=quantity), "value-quantity:canonical")
+    assert (base.low, base.high) == (2000, math.inf)
+
+
+def test_an_amount_that_no_double_holds_in_base_units_is_found_as_it_was_sent() -> None:
+    quantity = {"value": 1e300, "system": UCUM, "code": "Ym"}
+    assert len(values(observation(valueQuantity=quantity), "value-quantity")) == 1
+    assert values(observation(valueQuantity=quantity), "value-quantity:canonical") == []
 
 
 def test_a_quantity_with_a_comparator_is_the_range_it_leaves_open() -> None:
