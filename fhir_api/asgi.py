@@ -111,7 +111,7 @@ async def _request(
     )
     if method not in WITH_BODY:
         return request
-    if path[:1] == ("Binary",) and len(path) <= 2 and is_raw(request):
+    if method != "PATCH" and path[:1] == ("Binary",) and len(path) <= 2 and is_raw(request):
         return _with(request, payload=_unpacked_stream(headers, receive))
     body = await _body(api, headers, receive)
     waits = path[-1:] and path[-1].startswith("$")

@@ -17,6 +17,7 @@ from fhir_api.api import Api
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.http import FHIR_JSON, Request, Response, json_response
 from fhir_api.operations.registry import Level, operations
+from fhir_api.patches.read import JSON_PATCH
 from fhir_api.search.parameters import parameters_of
 
 FHIR_VERSION = "4.0.1"
@@ -27,6 +28,7 @@ INTERACTIONS = (
     "read",
     "vread",
     "update",
+    "patch",
     "delete",
     "history-instance",
     "history-type",
@@ -81,6 +83,7 @@ def capability_statement(base_url: str, software_name: str) -> dict[str, Any]:
         "implementation": {"description": "FHIR server for imaging AI", "url": base_url},
         "fhirVersion": FHIR_VERSION,
         "format": [FHIR_JSON, "json"],
+        "patchFormat": [JSON_PATCH],
         "rest": [_filled(rest)],
     }
 

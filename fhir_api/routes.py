@@ -20,6 +20,7 @@ from fhir_api.interactions.bundle import process_bundle
 from fhir_api.interactions.create import create
 from fhir_api.interactions.delete import conditional_delete, delete
 from fhir_api.interactions.history import history
+from fhir_api.interactions.patch import conditional_patch, patch
 from fhir_api.interactions.read import read
 from fhir_api.interactions.search import search_type
 from fhir_api.interactions.update import conditional_update, update
@@ -99,6 +100,14 @@ async def _conditional_delete(api: Api, request: Request) -> Response:
     return await conditional_delete(api, request, request.path[0])
 
 
+async def _patch(api: Api, request: Request) -> Response:
+    return await patch(api, request, request.path[0], request.path[1])
+
+
+async def _conditional_patch(api: Api, request: Request) -> Response:
+    return await conditional_patch(api, request, request.path[0])
+
+
 async def _read(api: Api, request: Request) -> Response:
     return await read(api, request, request.path[0], request.path[1])
 
@@ -130,8 +139,9 @@ TYPE: Methods = {
     "POST": _create,
     "PUT": _conditional_update,
     "DELETE": _conditional_delete,
+    "PATCH": _conditional_patch,
 }
-INSTANCE: Methods = {"GET": _read, "PUT": _update, "DELETE": _delete}
+INSTANCE: Methods = {"GET": _read, "PUT": _update, "DELETE": _delete, "PATCH": _patch}
 VERSION: Methods = {"GET": _vread}
 OPERATION: Methods = {"POST": _operation}
 SAFE_OPERATION: Methods = {"GET": _operation, "POST": _operation}

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from fhir_api.api import Api
-from fhir_api.errors import Category
+from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response, error_response
 from fhir_api.interactions.entries import ORDER, Entry, answered, request_of
 
@@ -24,11 +24,14 @@ async def batch(
     answers: list[bytes] = [b""] * len(entries)
 
     async def answer(entry: Entry) -> None:
-        if entry.path:
-            response = await handle(api, request_of(entry, request))
+        try:
+            if not entry.path:
+                raise entry.refused(Category.INVALID, "An entry is no Bundle of its own.")
+            asked = request_of(entry, request)
+        except FhirError as error:
+            response = error_response(error)
         else:
-            refusal = entry.refused(Category.INVALID, "An entry is no Bundle of its own.")
-            response = error_response(refusal)
+            response = await handle(api, asked)
         answers[entry.index] = answered(entry, request, response)
 
     for method in ORDER:

@@ -16,6 +16,7 @@ from fhir_api.api import Api
 from fhir_api.document import Members, Tree, joined, parse
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import FHIR_JSON, Request, Response, etag, instant, seconds_of_http_date
+from fhir_api.patches.read import patch_of_entry
 from store.interface import Version
 
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
@@ -157,12 +158,15 @@ def request_of(entry: Entry, request: Request) -> Request:
     headers["content-type"] = FHIR_JSON
     if entry.method in {"GET", "HEAD"}:
         headers["accept"] = FHIR_JSON
+    body = entry.resource or b""
+    if entry.method == "PATCH" and body:
+        headers["content-type"], body = patch_of_entry(body)
     return Request(
         method=entry.method,
         path=entry.path,
         query=entry.query,
         headers=headers,
-        body=entry.resource or b"",
+        body=body,
         caller=request.caller,
         base_url=request.base_url,
         id=request.id,

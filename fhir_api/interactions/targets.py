@@ -7,7 +7,7 @@ transaction, without what it deletes: that is the state in which POST and PUT ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 import orjson
@@ -20,6 +20,8 @@ from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request
 from fhir_api.interactions.conditional import check_preconditions, find_matches
 from fhir_api.interactions.entries import Entry
+from fhir_api.interactions.patch import patched_draft, require_there
+from fhir_api.patches.read import patch_of_entry, read_patch
 from store.interface import Guard, Version
 
 Key = tuple[str, str]
@@ -64,12 +66,18 @@ class Targets:
     conditions: dict[tuple[str, str], str]
 
 
+_INTERACTIONS = {
+    "POST": Interaction.CREATE,
+    "PUT": Interaction.UPDATE,
+    "PATCH": Interaction.PATCH,
+    "DELETE": Interaction.DELETE,
+}
+
+
 def check_entry(entry: Entry, request: Request) -> None:
     """Raises FhirError, naming the entry, where a transaction cannot do such a thing or the caller may not."""
     if entry.method in {"GET", "HEAD"}:
         return
-    if entry.method == "PATCH":
-        raise entry.refused(Category.METHOD_NOT_ALLOWED, "PATCH is not supported.")
     type = entry.type
     if type not in RESOURCE_TYPES:
         text = "The URL names no resource type of R4."
@@ -84,11 +92,8 @@ def check_entry(entry: Entry, request: Request) -> None:
         raise entry.refused(Category.INVALID, "The entry has no resource.", "resource")
     if entry.resource and not entry.resource.startswith(b"{"):
         raise entry.refused(Category.STRUCTURE, "The resource is not a JSON object.", "resource")
-    interaction = {"POST": Interaction.CREATE, "PUT": Interaction.UPDATE}.get(
-        entry.method, Interaction.DELETE
-    )
     try:
-        decide(request.caller, interaction, type)
+        decide(request.caller, _INTERACTIONS[entry.method], type)
     except FhirError as error:
         raise error.within(f"{entry.place}.request") from error
 
@@ -119,6 +124,7 @@ class TargetFinder:
             ("DELETE", self._deletion),
             ("POST", self._creation),
             ("PUT", self._update),
+            ("PATCH", self._patch),
         ):
             for entry in entries:
                 if entry.method != method:
@@ -179,6 +185,20 @@ class TargetFinder:
             self._conditions[entry.type, entry.query] = id
         check_preconditions(current, entry.if_match, entry.if_none_match, entry.type)
         return Target(entry, Action.WRITE, id, current)
+
+    async def _patch(self, entry: Entry) -> Target:
+        """As an update with what the patch makes of the stored resource."""
+        assert entry.resource is not None
+        found = (
+            await self._match(entry.type, entry.query)
+            if entry.query
+            else self._named[entry.type, entry.path[1]]
+        )
+        current = require_there(found, entry.type)
+        check_preconditions(current, entry.if_match, None, entry.type)
+        change = read_patch(self._api, *patch_of_entry(entry.resource))
+        resource = await patched_draft(self._api, change, current)
+        return Target(replace(entry, resource=resource.body), Action.WRITE, current.id, current)
 
     async def _match(self, type: str, criteria: str) -> Version | None:
         """The one match that the transaction does not delete."""

@@ -134,6 +134,8 @@ async def _drafts(
 ) -> tuple[dict[int, Draft], tuple[Guard, ...]]:
     """Every resource to be written, its links replaced, by index; and what its conditional references rest on."""
     links = _links(found.targets)
+    # A patched resource is mostly a stored one, whose references mean what is stored.
+    placeholders = {link: target for link, target in links.items() if link.startswith(b"urn:")}
     written = [
         Written(target.entry.type, target.id, target.entry.resource)
         for target in found.targets
@@ -150,7 +152,8 @@ async def _drafts(
         if entry.index % BREATH == 0:
             await asyncio.sleep(0)
         try:
-            body = replace_links(entry.resource, links)
+            patched = entry.method == "PATCH"
+            body = replace_links(entry.resource, placeholders if patched else links)
             body = await references.resolved(body)
             require_no_placeholder(body)
             drafts[entry.index] = draft(api, entry.type, body)

@@ -15,16 +15,15 @@ from tests.fhir_api.client import BASE, OPERATOR, WORKER, Caller, Client, observ
 @pytest.mark.parametrize(
     ("method", "url", "allowed"),
     [
-        ("PATCH", "Patient/a", {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}),
-        ("POST", "Patient/a", {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}),
-        ("PATCH", "Patient", {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"}),
+        ("POST", "Patient/a", {"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"}),
+        ("TRACE", "Patient", {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}),
         ("DELETE", "Patient/a/_history/1", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "Patient/_history", {"GET", "HEAD", "OPTIONS"}),
         ("PUT", "metadata", {"GET", "HEAD", "OPTIONS"}),
         ("GET", "", {"POST", "OPTIONS"}),
         ("DELETE", "", {"POST", "OPTIONS"}),
         ("GET", "Patient/_search", {"POST", "OPTIONS"}),
-        ("TRACE", "Patient/a", {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}),
+        ("TRACE", "Patient/a", {"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"}),
     ],
 )
 async def test_a_method_that_a_url_does_not_take_is_405_with_allow(

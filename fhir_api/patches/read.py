@@ -1,0 +1,54 @@
+"""Which kind of patch a body is, by its media type (https://hl7.org/fhir/R4/http.html#patch)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from functools import partial
+
+import orjson
+
+from fhir_api.api import Api
+from fhir_api.errors import Category, FhirError
+from fhir_api.negotiation import media_type
+from fhir_api.patches.json_patch import apply_json_patch, read_json_patch
+
+JSON_PATCH = "application/json-patch+json"
+
+Patch = Callable[[bytes], bytes]
+"""A resource's JSON → what the patch makes of it; raises FhirError where it cannot be applied."""
+
+
+def read_patch(api: Api, content_type: str, body: bytes) -> Patch:
+    """The patch that a body says.
+
+    Raises:
+        FhirError: no kind of patch that is taken (415), or it is not legible (400).
+    """
+    limits = api.options
+    if media_type(content_type) == JSON_PATCH:
+        operations = read_json_patch(body, limits.max_depth)
+        return partial(apply_json_patch, operations, most_bytes=limits.max_body_bytes)
+    text = f"A patch is {JSON_PATCH}."
+    raise FhirError(Category.MEDIA_TYPE, text, "http.Content-Type")
+
+
+def patch_of_entry(resource: bytes) -> tuple[str, bytes]:
+    """The media type and body of a patch in a Bundle: a Binary with the patch in it.
+
+    https://hl7.org/fhir/R4/http.html#patch
+
+    Raises:
+        FhirError: it is not that, or its data are not base64.
+    """
+    tree = orjson.loads(resource)
+    data, content_type = tree.get("data"), tree.get("contentType")
+    if tree.get("resourceType") != "Binary" or not isinstance(data, str):
+        text = "A patch in a Bundle is a Binary that holds a JSON Patch."
+        raise FhirError(Category.INVALID, text)
+    try:
+        return str(content_type), base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        text = "The patch in the Binary is not base64."
+        raise FhirError(Category.INVALID, text, "Binary.data") from exc
