@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from fhir_api.conformance.watcher import Watcher
 from fhir_api.validation import Validator
 from store.interface import Store
 
@@ -59,3 +60,5 @@ class Api:
     options: ApiOptions = field(default_factory=ApiOptions)
     clock: Callable[[], int] = utc_now_us
     """Microseconds since 1970."""
+    watcher: Watcher | None = None
+    """Is told of every commit. None: nobody wants to know of stored definitions."""

@@ -15,6 +15,7 @@ from starlette.routing import Route, Router
 
 from fhir_api.api import Api, ApiOptions
 from fhir_api.asgi import Application, Receive, Scope, Send, fhir_app
+from fhir_api.conformance.watcher import Watcher
 from fhir_api.rest.app import Face, rest_app
 from fhir_api.tasks.sweeper import keep_sweeping
 from fhir_api.validation import Validator
@@ -61,9 +62,13 @@ class App:
         await room({**scope, "root_path": f"/{first}"}, receive, send)
 
     async def __aenter__(self) -> Self:
+        watcher = self._api.watcher
+        if watcher is not None:
+            await watcher.start()
         self._sweeping = (
             asyncio.create_task(keep_sweeping(self._api)),
             asyncio.create_task(_keep_sweeping_blobs(self._api)),
+            *((asyncio.create_task(watcher.keep_watching()),) if watcher else ()),
         )
         return self
 
@@ -87,8 +92,9 @@ def build_app(settings: Settings) -> App:
     """
     key = deployment_key(settings.data_dir)
     fhir_url = settings.fhir_url
+    store = SqliteStore.open(settings.data_dir)
     api = Api(
-        store=SqliteStore.open(settings.data_dir),
+        store=store,
         validator=Validator(),
         options=ApiOptions(
             base_url=fhir_url,
@@ -100,6 +106,7 @@ def build_app(settings: Settings) -> App:
             attempt_limit=settings.attempt_limit,
             lease_s=settings.lease_s,
         ),
+        watcher=Watcher(store),
     )
     authenticate = TokenAuthentication(settings.token, settings.worker_token)
     links = ReportLinks(derived(key, "report links"))

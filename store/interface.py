@@ -289,6 +289,10 @@ class Store(Protocol):
         """Waiting entries by priority."""
         ...
 
+    async def last_write(self, type: str) -> int:
+        """The place of the type's newest version in the order of commits; 0: there is none. Cheap enough to poll."""
+        ...
+
     async def wait_for_change(self, type: str, timeout_s: float) -> None:
         """Returns when something of that type may have been written (by any process), or after the timeout."""
         ...

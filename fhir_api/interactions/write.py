@@ -214,6 +214,8 @@ async def decide_and_commit(api: Api, decide: Callable[[], Awaitable[Decision[T]
             if attempt > 1:
                 await asyncio.sleep(random.uniform(0, 0.002 * attempt))  # noqa: S311 - spreads, hides nothing
             continue
+        if api.watcher is not None:
+            await api.watcher.committed(decision.commit)
         return decision.result
     raise FhirError(
         Category.CONFLICT,

@@ -150,6 +150,9 @@ class SqliteStore:
     async def queue_depth(self, type: str) -> dict[int, int]:
         return self._readers.run(queue.depth, self._names, type)
 
+    async def last_write(self, type: str) -> int:
+        return self._last_write(type)
+
     async def wait_for_change(self, type: str, timeout_s: float) -> None:
         await self._changes.wait(type, timeout_s)
 

@@ -84,3 +84,14 @@ async def test_commits_of_several_writes_keep_their_order_within(store: Store) -
     await store.commit(commit(*writes))
     rows = await store.history(HistoryQuery(limit=100))
     assert [r.version.id for r in rows] == [str(at) for at in range(99, -1, -1)]
+
+
+async def test_last_write_is_the_place_of_a_types_newest_version(store: Store) -> None:
+    assert await store.last_write("Patient") == 0
+    await store.commit(commit(made("Patient", "a"), made("Task", "t")))
+    first = await store.last_write("Patient")
+    await store.commit(commit(made("Task", "u")))
+    assert await store.last_write("Patient") == first
+    await store.commit(commit(made("Patient", "a", version=2, method="DELETE", content=b"")))
+    rows = await store.history(HistoryQuery(("Patient",)))
+    assert await store.last_write("Patient") == rows[0].sequence > first
