@@ -31,6 +31,7 @@ from inference.errors import (
     Transient,
     Unreachable,
 )
+from inference.wire import Wire
 
 log = structlog.get_logger(__name__)
 
@@ -92,9 +93,8 @@ class FhirClient:
         self._patience = patience or Patience()
         self._authorization = {"authorization": f"Bearer {token}"} if token else {}
         self.http = httpx.AsyncClient(
-            transport=transport,
+            transport=transport or Wire(connections),
             timeout=httpx.Timeout(30.0, connect=5.0, pool=None),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             follow_redirects=False,
             trust_env=False,
             headers={"accept-encoding": "identity", "prefer": "return=minimal"},

@@ -28,6 +28,8 @@ _WRITE_BYTES = 1024 * 1024
 _AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _ANYTHING = f"{_AS_STORED}, */*; q=0.5"
 """As stored, or, of files that are not DICOM, in their own media type."""
+_BARE = f"application/dicom; transfer-syntax=*, {_ANYTHING}"
+"""One instance, best without the wrapping of multipart: there is nothing to look for in its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,18 @@ class DicomWebClient:
         Raises:
             ClientError: see imaging/dicomweb/errors.py. What was written is removed.
         """
-        return await self._fetch(directory, "studies", study)
+        return await self._fetch(directory, _ANYTHING, "studies", study)
 
     async def fetch_series(self, directory: Path, study: str, series: str) -> list[Fetched]:
         """As ``fetch_study``, of one series."""
-        return await self._fetch(directory, "studies", study, "series", series)
+        return await self._fetch(directory, _ANYTHING, "studies", study, "series", series)
 
     async def fetch_instance(
         self, directory: Path, study: str, series: str, instance: str
     ) -> Fetched:
         """As ``fetch_study``, of one instance."""
         path = ("studies", study, "series", series, "instances", instance)
-        fetched = await self._fetch(directory, *path)
+        fetched = await self._fetch(directory, _BARE, *path)
         if len(fetched) != 1:
             _remove(fetched)
             raise Unexpected(f"{len(fetched)} instances came for one")
@@ -124,10 +126,9 @@ class DicomWebClient:
                 return value
         raise Unreachable("the DICOMweb server cannot be reached")
 
-    async def _fetch(self, directory: Path, *path: str) -> list[Fetched]:
+    async def _fetch(self, directory: Path, accept: str, *path: str) -> list[Fetched]:
         segments = [part if part.isalpha() else _uid(part) for part in path]
         url = "/".join([self._base_url, *segments])
-        accept = _ANYTHING
         async for attempt in self._attempts():
             async with attempt:
                 fetched: list[Fetched] = []
@@ -135,7 +136,7 @@ class DicomWebClient:
                     await self._fetch_once(url, accept, directory, fetched)
                 except Answered as refusal:
                     # Some servers refuse what they do not know in Accept instead of passing over it.
-                    if refusal.status in {400, 406} and accept == _ANYTHING:
+                    if refusal.status in {400, 406}:
                         await self._fetch_once(url, _AS_STORED, directory, fetched)
                         return fetched
                     raise
@@ -215,15 +216,15 @@ async def _to_file(directory: Path, content_type: str, chunks: AsyncIterator[byt
 
 
 async def _write_all(target: BinaryIO, chunks: AsyncIterator[bytes]) -> int:
-    size, waiting = 0, bytearray()
+    size, gathered, waiting = 0, 0, list[bytes]()
     async for chunk in chunks:
-        waiting += chunk
-        size += len(chunk)
-        if len(waiting) >= _WRITE_BYTES:
-            await asyncio.to_thread(target.write, bytes(waiting))
-            waiting.clear()
-    await asyncio.to_thread(target.write, bytes(waiting))
-    return size
+        waiting.append(chunk)
+        gathered += len(chunk)
+        if gathered >= _WRITE_BYTES:
+            await asyncio.to_thread(target.writelines, waiting)
+            size, gathered, waiting = size + gathered, 0, []
+    await asyncio.to_thread(target.writelines, waiting)
+    return size + gathered
 
 
 async def _multipart_of(files: Sequence[Path], boundary: str) -> AsyncIterator[bytes]:

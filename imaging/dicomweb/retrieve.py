@@ -37,7 +37,8 @@ async def retrieve(
     if single is not None:
         instance, served = single
         body = await _begun(instance_bytes(store, instance, served, recoder))
-        return StreamingResponse(body, media_type=served.content_type)
+        headers = {} if served.recode else {"content-length": str(instance.size_bytes)}
+        return StreamingResponse(body, headers=headers, media_type=served.content_type)
     chosen = [(instance, _multipart_form(instance, accept)) for instance in instances]
     boundary = uuid.uuid4().hex
     body = await _begun(_multipart(store, chosen, boundary, recoder, base_url))

@@ -20,7 +20,11 @@ from imaging.dicomweb.client import DicomWebClient
 from imaging.dicomweb.errors import Answered, ClientError
 from inference.client import FhirClient
 from inference.errors import Failed, Incomplete, Missing, Transient, Unreachable
+from inference.wire import Wire
 from inference.workflow.source import Listed, Picture, Study
+
+CONNECTIONS = 4
+"""To one archive: files that are fetched at once."""
 
 _WADO = frozenset({"dicom-wado-rs", "dicom-qido-rs"})
 
@@ -155,6 +159,7 @@ class Archives:
         if address not in self._known:
             http = httpx.AsyncClient(
                 headers=self._client.credential_for(address),
+                transport=Wire(CONNECTIONS),
                 timeout=httpx.Timeout(60.0, connect=5.0),
                 trust_env=False,
             )
