@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fhir_api.errors import Category, FhirError
+from store.query import AnyOf, Condition
 
 
 class Interaction(StrEnum):
@@ -30,6 +31,9 @@ class Interaction(StrEnum):
 
 READS = frozenset({Interaction.READ, Interaction.VREAD, Interaction.HISTORY, Interaction.SEARCH})
 BUNDLES = frozenset({Interaction.TRANSACTION, Interaction.BATCH})
+
+SEE_EVERYTHING = frozenset({"operator", "worker"})
+"""Roles that may read whatever there is."""
 
 WORKER_WRITES = frozenset(
     {
@@ -81,3 +85,22 @@ def decide(caller: Caller, interaction: Interaction, type: str = "") -> None:
         if interaction in {Interaction.CREATE, Interaction.UPDATE} and type in WORKER_WRITES:
             return
     raise Forbidden(interaction, type)
+
+
+NOBODY: tuple[Condition, ...] = (AnyOf(()),)
+"""What no resource meets."""
+
+
+def visible(caller: Caller, type: str) -> tuple[Condition, ...]:
+    """What a resource of ``type`` must meet for the caller to see it, beside what was asked for. (): nothing.
+
+    Every search goes through ``store.query.restricted`` with it, so pages, totals, chains, ``_has``, includes and
+    ``$everything`` show nothing that a read would refuse.
+    """
+    if caller.roles & SEE_EVERYTHING:
+        return ()
+    try:
+        decide(caller, Interaction.READ, type)
+    except Forbidden:
+        return NOBODY
+    return ()

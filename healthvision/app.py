@@ -102,6 +102,8 @@ def build_app(settings: Settings) -> App:
             max_binary_bytes=settings.upload_limit_bytes,
             page_size=settings.page_size,
             page_limit=settings.page_size_limit,
+            chain_limit=settings.chain_limit,
+            include_limit=settings.include_limit,
             cursor_key=derived(key, "page cursors"),
             attempt_limit=settings.attempt_limit,
             lease_s=settings.lease_s,

@@ -72,6 +72,15 @@ class Settings(BaseSettings):
         20, ge=1, description="Entries on a search page where _count is not given"
     )
     page_size_limit: int = Field(1000, ge=1, description="Largest _count that is honoured")
+    chain_limit: int = Field(
+        4,
+        ge=1,
+        le=8,
+        description="References that one search parameter may lead over (chains, _has)",
+    )
+    include_limit: int = Field(
+        1000, ge=1, description="Resources that includes may add to a search page"
+    )
     engine: EngineChoice = Field(EngineChoice.AUTO, description="Engine that runs the models")
     out_of_scope: OutOfScope = Field(
         OutOfScope.CAUTION,

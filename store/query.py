@@ -1,12 +1,13 @@
-"""A search as data: conditions over index entries, sort keys and a cursor. Each backend runs it.
+"""A search as data: conditions over index entries, joins, sort keys and a cursor. Each backend runs it.
 
-Who may see what is expressed in the same conditions, added before a query runs, so totals, pages and includes
-can never show more than the page does.
+Who may see what is expressed in the same conditions, added by ``restricted`` before a query runs, so totals, pages,
+chains and includes can never show more than the page does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -73,7 +74,10 @@ class StringIs:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceIs:
-    """By target (``target_type`` None: any type), by ``url``, or by ``identifier`` (``system|value``): one of the three."""
+    """By target, by ``url``, or by ``identifier`` (``system|value``): one of the three.
+
+    ``target_type`` None: of any type. ``target_id`` None: whichever of that type.
+    """
 
     param: str
     target_type: str | None = None
@@ -160,6 +164,29 @@ class UpdatedIs:
 
 
 @dataclass(frozen=True, slots=True)
+class RefersTo:
+    """Chaining: under ``param`` the resource refers to a current, undeleted one of ``type`` that meets all of ``where``.
+
+    By target type and id; entries that hold a ``url`` or an ``identifier`` alone lead nowhere.
+    """
+
+    param: str
+    type: str
+    where: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferredBy:
+    """Reverse chaining: a current, undeleted resource of ``type`` that meets all of ``where`` refers to this one under
+    its parameter ``param``.
+    """
+
+    type: str
+    param: str
+    where: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AnyOf:
     """At least one holds. Empty: nothing matches."""
 
@@ -190,6 +217,8 @@ Condition: TypeAlias = (
     | Present
     | IdIn
     | UpdatedIs
+    | RefersTo
+    | ReferredBy
     | AnyOf
     | AllOf
     | Not
@@ -249,3 +278,29 @@ class Query:
     sort: tuple[SortKey, ...] = ()
     after: Cursor | None = None
     limit: int = 20
+
+
+Visible: TypeAlias = Callable[[str], tuple[Condition, ...]]
+"""A resource type → what its resources must meet to be seen by somebody. (): all are."""
+
+
+def restricted(type: str, where: tuple[Condition, ...], visible: Visible) -> tuple[Condition, ...]:
+    """``where`` for resources of ``type`` as somebody may ask it who sees only what is ``visible``.
+
+    What is looked at through a reference, forwards or back and however deep, must be visible too: what is not might as
+    well not exist.
+    """
+    return tuple(_restricted(condition, visible) for condition in where) + visible(type)
+
+
+def _restricted(condition: Condition, visible: Visible) -> Condition:
+    match condition:
+        case RefersTo() | ReferredBy():
+            return replace(condition, where=restricted(condition.type, condition.where, visible))
+        case AnyOf() | AllOf():
+            inner = tuple(_restricted(c, visible) for c in condition.conditions)
+            return replace(condition, conditions=inner)
+        case Not():
+            return Not(_restricted(condition.condition, visible))
+        case _:
+            return condition

@@ -19,6 +19,7 @@ from fhir_api.search.grammar import prefixed, split, unescape
 from fhir_api.search.index_values import CANONICAL
 from fhir_api.search.normalise import normalise
 from fhir_api.search.numbers import Precise, precise
+from fhir_api.search.parameters import target_types
 from fhir_api.search.reference_target import target_of
 from store.query import (
     Compare,
@@ -40,7 +41,6 @@ OF_TYPE = ":of-type"
 """What follows a token parameter's code in the index entries that ``:of-type`` reads."""
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
-_ONLY_TYPE = re.compile(r"resolve\(\) is ([A-Z][A-Za-z]+)\)$")
 
 
 def string_condition(criterion: Criterion, value: str) -> Condition:
@@ -78,8 +78,10 @@ def reference_condition(criterion: Criterion, value: str) -> Condition:
         return _identifier_condition(criterion, value)
     text = unescape(value)
     if ID.fullmatch(text):
-        return ReferenceIs(criterion.code, criterion.modifier or _only_target(criterion), text)
-    target = target_of(text.partition("|")[0], criterion.base_url)
+        types = (criterion.modifier,) if criterion.modifier else target_types(criterion.parameter)
+        # Where the reference can point at one type only, the index finds it by both.
+        return ReferenceIs(criterion.code, types[0] if len(types) == 1 else None, text)
+    target = target_of(text.partition("|")[0], criterion.reading.base_url)
     if target is not None and target.id is not None:
         if criterion.modifier not in (None, target.type):
             raise criterion.refuse("the modifier names one type and the value another")
@@ -95,15 +97,6 @@ def _identifier_condition(criterion: Criterion, value: str) -> Condition:
     if len(parts) != 2 or not parts[1]:
         raise criterion.refuse("':identifier' needs system|value or |value")
     return ReferenceIs(criterion.code, identifier=f"{parts[0]}|{parts[1]}")
-
-
-def _only_target(criterion: Criterion) -> str | None:
-    """The type that every value of the parameter points at, where there is only one."""
-    parameter = criterion.parameter
-    if len(parameter.targets) == 1 and parameter.targets[0] in RESOURCE_TYPES:
-        return parameter.targets[0]
-    match = _ONLY_TYPE.search(parameter.expression)
-    return match[1] if match and "|" not in parameter.expression else None
 
 
 def uri_condition(criterion: Criterion, value: str) -> Condition:
@@ -124,7 +117,7 @@ def date_range(criterion: Criterion, value: str) -> tuple[Compare, int, int]:
             "a date is [prefix]YYYY[-MM[-DD[Thh:mm[:ss[.s…]][Z|±hh:mm]]]]"
         ) from error
     if compare is Compare.AP:
-        tenth = abs(criterion.now_us - low) // 10
+        tenth = abs(criterion.reading.now_us - low) // 10
         low, high = low - tenth, high + tenth
     return compare, low, high
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from fhir_api.api import utc_now_us
+from fhir_api.document import ID
 from fhir_api.errors import Category, FhirError, Issue
 from fhir_api.search.conditions import CONDITIONS, MODIFIERS, date_range
-from fhir_api.search.criterion import Criterion, invalid, not_supported
+from fhir_api.search.criterion import Criterion, Reading, invalid, not_supported, shown
 from fhir_api.search.grammar import Pairs, ParameterName, split, unescape
+from fhir_api.search.joins import chained, reverse_chained
 from fhir_api.search.parameters import not_searchable, parameters_of
-from store.query import AllOf, AnyOf, Condition, IdIn, Not, Present, UpdatedIs
+from store.query import AllOf, AnyOf, Condition, IdIn, Not, Present, ReferredBy, UpdatedIs
 
 MAX_CRITERIA = 64
 MAX_VALUES = 300
@@ -30,7 +32,9 @@ RESULT_PARAMETERS = frozenset(
         "_elements",
         "_total",
         "_include",
+        "_include:iterate",
         "_revinclude",
+        "_revinclude:iterate",
         "_format",
         "_pretty",
     }
@@ -40,12 +44,10 @@ ANSWER_FORMAT = frozenset({"_format", "_pretty"})
 
 NOT_SUPPORTED: Mapping[str, str] = MappingProxyType(
     {
-        "_has": "reverse chaining is not supported",
         "_text": "full text is not indexed",
         "_content": "full text is not indexed",
         "_filter": "filter expressions are not supported",
         "_query": "named queries are not supported",
-        "_list": "membership of a List is not supported",
         "_type": "a search is of one type, the one in the URL",
         "_contained": "contained resources are found through the resource that holds them",
         "_containedType": "contained resources are found through the resource that holds them",
@@ -78,17 +80,16 @@ def compile_conditions(
         if ParameterName.of(name).code in RESULT_PARAMETERS - ANSWER_FORMAT:
             raise invalid(name, "only criteria may stand here")
     now = utc_now_us() if now_us is None else now_us
-    return read_criteria(type, pairs, base_url, now, strict=True).where
+    return read_criteria(type, pairs, Reading(base_url, now), strict=True).where
 
 
-def read_criteria(type: str, pairs: Pairs, base_url: str, now_us: int, *, strict: bool) -> Criteria:
+def read_criteria(type: str, pairs: Pairs, reading: Reading, *, strict: bool) -> Criteria:
     """The conditions of a search's criteria; result parameters are passed over.
 
     Args:
         type: the resource type that is searched.
         pairs: names and values, percent-decoded.
-        base_url: absolute references below it are local ones.
-        now_us: the time that ``ap`` measures from, microseconds since 1970.
+        reading: what their meaning depends on.
         strict: an unknown parameter is an error, not a warning.
 
     Raises:
@@ -101,52 +102,79 @@ def read_criteria(type: str, pairs: Pairs, base_url: str, now_us: int, *, strict
     for name, value in pairs:
         if name in RESULT_PARAMETERS:
             continue
-        criterion = _criterion(type, name, base_url, now_us)
-        if criterion is None:
+        values = [part for part in split(value, ",") if part]
+        condition = _condition(_Asked(name, values, reading), type, name, 0)
+        if condition is None:
             unknown = invalid(name, f"{type} has no such parameter")
             if strict:
                 raise unknown
             ignored.append(replace(unknown.issues[0], severity="warning", code="not-supported"))
             continue
-        values = [part for part in split(value, ",") if part]
-        values_left -= len(values) if criterion.code != "_id" else 0
+        values_left -= len(values) if not isinstance(condition, IdIn) else 0
         if len(where) == MAX_CRITERIA or values_left < 0:
             raise FhirError(
                 Category.TOO_COSTLY,
                 f"A search may have {MAX_CRITERIA} criteria with {MAX_VALUES} values in all.",
                 f"http.{name}",
             )
-        where.append(_condition(criterion, values))
+        where.append(condition)
         used.append((name, value))
     return Criteria(tuple(where), used, tuple(ignored))
 
 
-def _criterion(type: str, name: str, base_url: str, now_us: int) -> Criterion | None:
-    """The parameter of that name with its modifier; None where nobody defines it."""
-    written = ParameterName.of(name)
-    if written.code in NOT_SUPPORTED:
-        raise not_supported(name, NOT_SUPPORTED[written.code])
-    if written.code in RESULT_PARAMETERS:
-        if written.code in {"_include", "_revinclude"}:
-            raise not_supported(name, "only direct references are included")
-        raise invalid(name, "it takes no modifier")
-    parameter = parameters_of(type).get(written.code)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One pair of a query: its name as the client wrote it and its values."""
+
+    name: str
+    values: list[str]
+    reading: Reading
+
+
+def _condition(asked: _Asked, type: str, written: str, steps: int) -> Condition | None:
+    """The condition that ``written``, all of the name or what is left of it after ``steps`` joins, sets on a ``type``.
+
+    None: nobody defines such a parameter.
+    """
+    if steps > asked.reading.chain_limit:
+        raise FhirError(
+            Category.TOO_COSTLY,
+            f"A parameter may lead over {asked.reading.chain_limit} references.",
+            f"http.{shown(asked.name)}",
+        )
+
+    def inner(other: str, rest: str) -> Condition:
+        condition = _condition(asked, other, rest, steps + 1)
+        if condition is None:
+            raise invalid(asked.name, f"{other} has no such parameter at its end")
+        return condition
+
+    name = ParameterName.of(written)
+    if name.code == "_has":
+        return reverse_chained(type, asked.name, written, inner)
+    if name.code == "_list":
+        return _list_condition(asked, name)
+    if name.code in NOT_SUPPORTED:
+        raise not_supported(asked.name, NOT_SUPPORTED[name.code])
+    if name.code in {"_include", "_revinclude"} and steps == 0:
+        raise not_supported(asked.name, "its only modifier is ':iterate'")
+    if name.code in RESULT_PARAMETERS:
+        raise invalid(asked.name, "it takes no modifier" if steps == 0 else "it is no criterion")
+    parameter = parameters_of(type).get(name.code)
     if parameter is None:
-        obstacle = not_searchable(type).get(written.code)
+        obstacle = not_searchable(type).get(name.code)
         if obstacle is not None:
-            raise not_supported(name, obstacle)
+            raise not_supported(asked.name, obstacle)
         return None
-    if written.chain is not None:
-        if parameter.type != "reference":
-            raise invalid(name, "only a reference can be chained")
-        raise not_supported(name, "chained parameters are not supported")
-    allowed = _SPECIAL_MODIFIERS.get(written.code) or MODIFIERS.get(parameter.type, frozenset())
-    if written.modifier is not None and written.modifier not in allowed:
-        raise not_supported(name, f"no modifier ':{written.modifier}' for a {parameter.type}")
-    return Criterion(name, parameter, written.modifier, base_url, now_us)
+    if name.chain is not None:
+        return chained(asked.name, parameter, name, name.chain, inner)
+    allowed = _SPECIAL_MODIFIERS.get(name.code) or MODIFIERS.get(parameter.type, frozenset())
+    if name.modifier is not None and name.modifier not in allowed:
+        raise not_supported(asked.name, f"no modifier ':{name.modifier}' for a {parameter.type}")
+    return _met(Criterion(asked.name, parameter, name.modifier, asked.reading), asked.values)
 
 
-def _condition(criterion: Criterion, values: list[str]) -> Condition:
+def _met(criterion: Criterion, values: list[str]) -> Condition:
     if not values:
         raise criterion.refuse("it has no value")
     special = _SPECIAL.get(criterion.code)
@@ -162,6 +190,16 @@ def _condition(criterion: Criterion, values: list[str]) -> Condition:
         compile_value = CONDITIONS[criterion.parameter.type]
         condition = _any_of([compile_value(criterion, value) for value in values])
     return Not(condition) if criterion.modifier == "not" else condition
+
+
+def _list_condition(asked: _Asked, name: ParameterName) -> Condition:
+    """Members of a List that is stored here (https://hl7.org/fhir/R4/search.html#list)."""
+    ids = tuple(unescape(value) for value in asked.values)
+    if name.modifier is not None or name.chain is not None:
+        raise not_supported(asked.name, "it takes no modifier and no chain")
+    if not ids or not all(ID.fullmatch(id) for id in ids):
+        raise invalid(asked.name, "it is the id of a List; functional lists are not supported")
+    return ReferredBy("List", "item", (IdIn(ids),))
 
 
 def _any_of(conditions: list[Condition]) -> Condition:

@@ -9,14 +9,25 @@ from fhir_api.search.parameters import SearchParameter
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What the meaning of criteria depends on besides themselves."""
+
+    base_url: str
+    """Absolute references below it are local ones."""
+    now_us: int
+    """The time that ``ap`` measures from, microseconds since 1970."""
+    chain_limit: int = 4
+    """How many references one parameter may lead over, by chains and ``_has`` together."""
+
+
+@dataclass(frozen=True, slots=True)
 class Criterion:
-    """A search parameter as asked for. ``name`` is how the client wrote it, with its modifier."""
+    """A search parameter as asked for. ``name`` is how the client wrote it, with chain and modifier."""
 
     name: str
     parameter: SearchParameter
     modifier: str | None
-    base_url: str
-    now_us: int
+    reading: Reading
 
     @property
     def code(self) -> str:
@@ -37,8 +48,12 @@ def not_supported(name: str, why: str) -> FhirError:
     return _refusal("not-supported", name, why)
 
 
+def shown(name: str) -> str:
+    """A name as an OperationOutcome may repeat it: it is whatever the client sent, and need not be a FHIR string."""
+    return "".join(c if c.isprintable() else "?" for c in name[:64])
+
+
 def _refusal(code: str, name: str, why: str) -> FhirError:
-    # A name is whatever the client sent: what is no FHIR string must not get into an OperationOutcome.
-    shown = "".join(c if c.isprintable() else "?" for c in name[:64])
-    text = f"Search parameter '{shown}': {why}."
-    return FhirError(Category.INVALID, text, issues=[Issue("error", code, text, f"http.{shown}")])
+    named = shown(name)
+    text = f"Search parameter '{named}': {why}."
+    return FhirError(Category.INVALID, text, issues=[Issue("error", code, text, f"http.{named}")])

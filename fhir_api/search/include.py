@@ -1,23 +1,23 @@
 """``_include`` and ``_revinclude``: what matches refer to, and what refers to them.
 
-https://hl7.org/fhir/R4/search.html#include. Matches themselves are never repeated, and what the caller may not read
-is not there.
+https://hl7.org/fhir/R4/search.html#include. Matches themselves are never repeated, and what the caller may not see
+is not there. With ``:iterate`` they are followed from what was included, too; as nothing comes twice, circles end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from fhir_api.access import Caller, Forbidden, Interaction, decide
+from fhir_api.access import NOBODY
 from fhir_api.definitions.elements import RESOURCE_TYPES
-from fhir_api.errors import Category, FhirError
-from fhir_api.search.criterion import invalid, not_supported
-from fhir_api.search.parameters import parameters_of
+from fhir_api.errors import Issue
+from fhir_api.search.criterion import invalid
+from fhir_api.search.parameters import parameters_of, target_types
 from fhir_api.search.references import Key, references_of
 from store.interface import Store, Version
-from store.query import AnyOf, Query, ReferenceIs
+from store.query import AnyOf, Condition, IdIn, Query, ReferenceIs, Visible, restricted
 
 TERMS = 100
 """How many references one query asks for: a store finds so many by its index."""
@@ -27,129 +27,209 @@ TERMS = 100
 class Include:
     """References of ``source`` under these parameters, from (``_include``) or to (``reverse``) the matches.
 
-    ``target`` None: whatever type they point at.
+    ``source`` None: of any type, under all its parameters. ``target`` None: whatever type they point at.
+    ``iterate``: from what was included, too.
     """
 
-    source: str
+    source: str | None
     codes: tuple[str, ...]
     target: str | None
     reverse: bool
+    iterate: bool = False
 
 
-def read_include(type: str, name: str, value: str) -> Include:
-    """Reads ``ImagingStudy:subject``, ``Task:focus:ImagingStudy``, ``Task:*`` or, forwards only, ``*``.
+@dataclass(frozen=True, slots=True)
+class Included:
+    """What the includes add to a page, each once, and a warning where there is more than the limit."""
+
+    versions: tuple[Version, ...]
+    warnings: tuple[Issue, ...] = ()
+
+
+NO_INCLUDES = Included(())
+
+
+def read_include(types: Sequence[str], name: str, value: str) -> Include:
+    """Reads ``ImagingStudy:subject``, ``Task:focus:ImagingStudy``, ``Task:*`` or ``*``; ``types`` are the matches'.
+
+    ``name`` is _include or _revinclude, with or without ':iterate'.
 
     Raises:
         FhirError: ``invalid`` where a part does not exist or could never find anything.
     """
-    reverse = name == "_revinclude"
+    reverse, iterate = name.startswith("_revinclude"), name.endswith(":iterate")
     if value == "*":
-        if reverse:
-            raise not_supported(name, "'*' would ask every type; name one, as in Observation:*")
-        return Include(type, _references(type), None, reverse)
+        return Include(None, (), None, reverse, iterate)
     source, *rest = value.split(":")
     if source not in RESOURCE_TYPES or not 0 < len(rest) < 3:
         raise invalid(name, "it is Type:parameter or Type:parameter:TargetType")
-    if not reverse and source != type:
-        raise invalid(name, f"it starts at a match, which is a {type}")
+    if not reverse and not iterate and source not in types:
+        raise invalid(name, f"it starts at a match, which is a {' or '.join(types)}")
     target = rest[1] if len(rest) == 2 else None
     if target is not None and target not in RESOURCE_TYPES:
         raise invalid(name, "its target is no resource type")
-    if reverse and target not in (None, type):
-        raise invalid(name, f"it points at a match, which is a {type}")
-    codes = _references(source) if rest[0] == "*" else (rest[0],)
-    if not codes or not set(codes) <= set(_references(source)):
+    if reverse and not iterate and target is not None and target not in types:
+        raise invalid(name, f"it points at a match, which is a {' or '.join(types)}")
+    codes = reference_codes(source) if rest[0] == "*" else (rest[0],)
+    if not codes or not set(codes) <= set(reference_codes(source)):
         raise invalid(name, f"{source} has no such reference parameter")
-    return Include(source, codes, target, reverse)
+    return Include(source, codes, target, reverse, iterate)
 
 
 async def included(
     store: Store,
-    caller: Caller,
+    visible: Visible,
     matches: Sequence[Version],
     includes: Sequence[Include],
     base_url: str,
     limit: int,
-) -> list[Version]:
-    """What the includes add to a page of matches, each once, forward ones first.
+) -> Included:
+    """What the includes add to a page of matches: round by round, in each what is referred to before what refers.
 
-    Raises:
-        FhirError: ``too-costly``: there is more than ``limit``.
+    Args:
+        store: where to look.
+        visible: what the caller sees of each type.
+        matches: the page.
+        includes: as asked for.
+        base_url: absolute references below it are local ones.
+        limit: the most to add.
     """
-    seen: set[Key] = {(match.type, match.id) for match in matches}
-    found: list[Version] = []
-    keys = _targets(matches, includes, base_url, seen, caller)
-    _check(len(keys), limit)
-    found += [v for v in await store.read_many(keys) if v is not None and not v.deleted]
-    seen.update((version.type, version.id) for version in found)
-    for include in includes:
-        if include.reverse and _may_read(caller, include.source):
-            await _add_referrers(store, matches, include, found, seen, limit)
-    return found
+    adding = _Adding(store, visible, base_url, limit, {(m.type, m.id) for m in matches})
+    following, frontier = tuple(includes), matches
+    iterating = tuple(include for include in includes if include.iterate)
+    while frontier and following and not adding.truncated:
+        start = len(adding.found)
+        await adding.referred_to(frontier, [i for i in following if not i.reverse])
+        for include in following:
+            if include.reverse:
+                await adding.referring(frontier, include)
+        following, frontier = iterating, adding.found[start:]
+    return Included(tuple(adding.found), (_truncated(limit),) if adding.truncated else ())
 
 
-async def _add_referrers(
-    store: Store,
-    matches: Sequence[Version],
-    include: Include,
-    found: list[Version],
-    seen: set[Key],
-    limit: int,
-) -> None:
-    step = max(1, TERMS // len(include.codes))
-    for start in range(0, len(matches), step):
-        refers = tuple(
-            ReferenceIs(code, match.type, match.id)
-            for match in matches[start : start + step]
-            for code in include.codes
+def _truncated(limit: int) -> Issue:
+    text = f"The includes would add more than {limit} resources: the others are left out. Ask for smaller pages."
+    return Issue("warning", "too-costly", text, "http._include")
+
+
+class _Adding:
+    """What has been found so far."""
+
+    def __init__(
+        self, store: Store, visible: Visible, base_url: str, limit: int, seen: set[Key]
+    ) -> None:
+        self._store = store
+        self._visible = visible
+        self._base_url = base_url
+        self._limit = limit
+        self._seen = seen
+        self._conditions: dict[str, tuple[Condition, ...]] = {}
+        self.found: list[Version] = []
+        self.truncated = False
+
+    async def referred_to(self, frontier: Sequence[Version], includes: Sequence[Include]) -> None:
+        keys = dict.fromkeys(
+            key
+            for include in includes
+            for version in frontier
+            for key in _targets(version, include, self._base_url)
+            if key not in self._seen and self._sees(key[0]) != NOBODY
         )
+        # What is not there counts, too: how much is looked at is bounded, not only how much is found.
+        looked_at = list(keys)[: self._limit - len(self.found)]
+        self.truncated |= len(looked_at) < len(keys)
+        for version in await self._visible_of(looked_at):
+            self._add(version)
+
+    async def referring(self, frontier: Sequence[Version], include: Include) -> None:
+        for target, versions in _by_type(frontier):
+            if include.target not in (None, target):
+                continue
+            for source, codes in _sources(include, target):
+                step = max(1, TERMS // len(codes))
+                for start in range(0, len(versions), step):
+                    refers = tuple(
+                        ReferenceIs(code, target, version.id)
+                        for version in versions[start : start + step]
+                        for code in codes
+                    )
+                    await self._search(source, AnyOf(refers))
+
+    async def _search(self, type: str, refers: AnyOf) -> None:
+        if self.truncated:
+            return
+        where = restricted(type, (refers,), self._visible)
         # Those that were seen already may be among them, hence as many more.
-        query = Query(include.source, (AnyOf(refers),), limit=limit + len(seen) + 1)
-        for hit in (await store.search(query)).hits:
-            key = (hit.version.type, hit.version.id)
-            if key not in seen:
-                seen.add(key)
-                found.append(hit.version)
-        _check(len(found), limit)
+        query = Query(type, where, limit=self._limit - len(self.found) + len(self._seen) + 1)
+        for hit in (await self._store.search(query)).hits:
+            if (hit.version.type, hit.version.id) not in self._seen:
+                if len(self.found) == self._limit:
+                    self.truncated = True
+                    return
+                self._add(hit.version)
+
+    async def _visible_of(self, keys: list[Key]) -> list[Version]:
+        """Those that are there and that the caller sees, in the order of the keys."""
+        plain = [key for key in keys if not self._sees(key[0])]
+        versions = await self._store.read_many(plain) if plain else []
+        found = {(v.type, v.id): v for v in versions if v is not None and not v.deleted}
+        for type in dict.fromkeys(type for type, _ in keys):
+            if where := self._sees(type):
+                ids = tuple(id for of, id in keys if of == type)
+                query = Query(type, (IdIn(ids), *where), limit=len(ids))
+                page = await self._store.search(query)
+                found.update({(type, hit.version.id): hit.version for hit in page.hits})
+        return [found[key] for key in keys if key in found]
+
+    def _sees(self, type: str) -> tuple[Condition, ...]:
+        if type not in self._conditions:
+            self._conditions[type] = self._visible(type)
+        return self._conditions[type]
+
+    def _add(self, version: Version) -> None:
+        self._seen.add((version.type, version.id))
+        self.found.append(version)
 
 
-def _check(count: int, limit: int) -> None:
-    if count > limit:
-        raise FhirError(
-            Category.TOO_COSTLY,
-            f"The includes would add more than {limit} resources: ask for smaller pages with _count.",
-            "http._include",
-        )
+def _targets(version: Version, include: Include, base_url: str) -> Iterator[Key]:
+    """The local resources that a version refers to by the include."""
+    if include.source not in (None, version.type):
+        return
+    codes = include.codes if include.source else reference_codes(version.type)
+    for type, id in references_of(version.type, codes)(version.content, base_url):
+        if include.target in (None, type):
+            yield type, id
 
 
-def _targets(
-    matches: Sequence[Version],
-    includes: Iterable[Include],
-    base_url: str,
-    seen: set[Key],
-    caller: Caller,
-) -> list[Key]:
-    """The local resources that the matches refer to, in the order in which they do."""
-    wanted: dict[Key, None] = {}
-    for include in includes:
-        if not include.reverse:
-            references = references_of(include.source, include.codes)
-            for match in matches:
-                for type, id in references(match.content, base_url):
-                    if include.target in (None, type):
-                        wanted[type, id] = None
-    readable = {type for type in {type for type, _ in wanted} if _may_read(caller, type)}
-    return [key for key in wanted if key[0] in readable and key not in seen]
-
-
-def _may_read(caller: Caller, type: str) -> bool:
-    try:
-        decide(caller, Interaction.READ, type)
-    except Forbidden:
-        return False
-    return True
+def _sources(include: Include, target: str) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """The types, with their parameters, that can refer to a ``target`` by a reverse include."""
+    if include.source is not None:
+        return [(include.source, include.codes)]
+    return _referring_to(target)
 
 
 @cache
-def _references(type: str) -> tuple[str, ...]:
+def _referring_to(target: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    sources = []
+    for type in sorted(RESOURCE_TYPES):
+        codes = tuple(
+            code
+            for code in reference_codes(type)
+            if target in (target_types(parameters_of(type)[code]) or (target,))
+        )
+        if codes:
+            sources.append((type, codes))
+    return tuple(sources)
+
+
+def _by_type(versions: Iterable[Version]) -> Iterable[tuple[str, list[Version]]]:
+    groups: dict[str, list[Version]] = {}
+    for version in versions:
+        groups.setdefault(version.type, []).append(version)
+    return groups.items()
+
+
+@cache
+def reference_codes(type: str) -> tuple[str, ...]:
+    """The reference parameters of ``type``."""
     return tuple(p.code for p in parameters_of(type).values() if p.type == "reference")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,8 @@ from types import MappingProxyType
 import msgspec
 
 from fhir_api.definitions.elements import RESOURCE_TYPES, TABLES, TYPES
+
+_ONLY_TYPE = re.compile(r"resolve\(\) is ([A-Z][A-Za-z]+)\)$")
 
 SEARCH_PARAMETER_URL = "http://hl7.org/fhir/SearchParameter/"
 
@@ -67,6 +70,14 @@ def not_searchable(type: str) -> Mapping[str, str]:
     """R4 parameters of ``type`` that no search can use here → why."""
     obstacles = {code: _obstacle(parameter) for code, parameter in _defined(type).items()}
     return MappingProxyType({code: why for code, why in obstacles.items() if why is not None})
+
+
+def target_types(parameter: SearchParameter) -> tuple[str, ...]:
+    """The resource types that values of a reference parameter may point at. (): R4 does not say."""
+    match = _ONLY_TYPE.search(parameter.expression)
+    if match and "|" not in parameter.expression:
+        return (match[1],)
+    return tuple(type for type in parameter.targets if type in RESOURCE_TYPES)
 
 
 def _defined(type: str) -> dict[str, SearchParameter]:

@@ -16,6 +16,8 @@ from store.query import SortKey
 ONCE = ("_sort", "_count", "_summary", "_elements", "_total")
 """Result parameters that may be given once, in the order in which a self link names them."""
 
+INCLUDES = frozenset({"_include", "_include:iterate", "_revinclude", "_revinclude:iterate"})
+
 
 class Total(StrEnum):
     """https://hl7.org/fhir/R4/search.html#total"""
@@ -65,9 +67,7 @@ def read_presentation(
     )
     subset = read_subset(said)
     includes = tuple(
-        read_include(type, name, value)
-        for name, value in pairs
-        if name in ("_include", "_revinclude")
+        read_include((type,), name, value) for name, value in pairs if name in INCLUDES
     )
     if includes and subset.summary is Summary.TEXT:
         raise invalid("_summary", "'text' excludes '_include' and '_revinclude'")
@@ -79,7 +79,7 @@ def read_presentation(
         total=_total(said.get("_total", Total.NONE)),
         includes=includes,
         used=[(name, followed[name]) for name in ONCE if name in said and followed[name]]
-        + [pair for pair in pairs if pair[0] in ("_include", "_revinclude")],
+        + [pair for pair in pairs if pair[0] in INCLUDES],
         ignored=order.ignored,
     )
 

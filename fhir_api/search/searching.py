@@ -7,22 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from fhir_api.access import Interaction, decide
+from fhir_api.access import Interaction, decide, visible
 from fhir_api.api import Api
-from fhir_api.errors import Category, FhirError
+from fhir_api.errors import Category, FhirError, Issue
 from fhir_api.http import Request, Response, json_response, preference
 from fhir_api.interactions.representation import page_content_of, without_data
 from fhir_api.search.bundle import Entry, search_url, searchset
 from fhir_api.search.criteria import ANSWER_FORMAT, Criteria, read_criteria
+from fhir_api.search.criterion import Reading
 from fhir_api.search.grammar import Pairs
-from fhir_api.search.include import included
+from fhir_api.search.include import NO_INCLUDES, included
 from fhir_api.search.links import PAGE, seal, unseal
 from fhir_api.search.presentation import Presentation, Total, read_presentation
 from fhir_api.search.subset import Subset
 from fhir_api.tasks.progress import may_have_progress, merge
 from store.interface import Page, Version
-from store.query import Cursor, Query
+from store.query import Cursor, Query, Visible, restricted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Search:
     after: Cursor | None
     token: str | None
     """Of the page link that was followed."""
+    visible: Visible
 
     @property
     def used(self) -> Pairs:
@@ -43,7 +46,7 @@ class Search:
     def query(self) -> Query:
         return Query(
             self.type,
-            self.criteria.where,
+            restricted(self.type, self.criteria.where, self.visible),
             self.presentation.sort,
             self.after,
             max(self.presentation.count, 1),
@@ -67,15 +70,15 @@ async def search(api: Api, type: str, pairs: Pairs, request: Request) -> Respons
     asked = _understood(api, type, pairs, request)
     shape = asked.presentation
     if shape.only_total:
-        total = await api.store.count(asked.query())
-        return _answer(api, asked, request, total, Page((), more=False), ())
+        count = await api.store.count(asked.query())
+        return _answer(api, asked, request, count, Page((), more=False))
     page = await api.store.search(asked.query())
     versions = [hit.version for hit in page.hits]
-    others: list[Version] = []
+    others = NO_INCLUDES
     if shape.includes:
         others = await included(
             api.store,
-            request.caller,
+            asked.visible,
             versions,
             shape.includes,
             request.base_url,
@@ -83,9 +86,10 @@ async def search(api: Api, type: str, pairs: Pairs, request: Request) -> Respons
         )
     entries = [
         *await _entries(api, versions, shape.subset, "match"),
-        *await _entries(api, others, shape.subset, "include"),
+        *await _entries(api, others.versions, shape.subset, "include"),
     ]
-    return _answer(api, asked, request, await _total(api, asked, page), page, entries)
+    total = await _total(api, asked, page)
+    return _answer(api, asked, request, total, page, entries, others.warnings)
 
 
 def _understood(api: Api, type: str, pairs: Pairs, request: Request) -> Search:
@@ -101,7 +105,8 @@ def _understood(api: Api, type: str, pairs: Pairs, request: Request) -> Search:
                 f"http.{PAGE}",
             )
         pairs, after = unseal(api.options.cursor_key, type, tokens[0])
-    criteria = read_criteria(type, pairs, request.base_url, api.clock(), strict=strict)
+    reading = Reading(request.base_url, api.clock(), api.options.chain_limit)
+    criteria = read_criteria(type, pairs, reading, strict=strict)
     presentation = read_presentation(
         type,
         pairs,
@@ -109,7 +114,8 @@ def _understood(api: Api, type: str, pairs: Pairs, request: Request) -> Search:
         page_limit=api.options.page_limit,
         strict=strict,
     )
-    return Search(type, criteria, presentation, after, tokens[0] if tokens else None)
+    token = tokens[0] if tokens else None
+    return Search(type, criteria, presentation, after, token, partial(visible, request.caller))
 
 
 async def _total(api: Api, asked: Search, page: Page) -> int | None:
@@ -148,9 +154,10 @@ def _answer(
     request: Request,
     total: int | None,
     page: Page,
-    entries: Sequence[Entry],
+    entries: Sequence[Entry] = (),
+    of_includes: tuple[Issue, ...] = (),
 ) -> Response:
-    warnings = asked.criteria.ignored + asked.presentation.ignored
+    warnings = asked.criteria.ignored + asked.presentation.ignored + of_includes
     return json_response(
         200,
         searchset(request.base_url, _links(api, asked, request, page), total, entries, warnings),

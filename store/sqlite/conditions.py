@@ -3,7 +3,8 @@
 
 A condition is written in one of two ways: as a predicate on a candidate row ``r`` of ``resource`` (looked up by the
 entry tables' primary keys, which begin with the resource), or, where an index can find what meets it, as the set of
-rids that do. What the planner does with either is in ``plan.py``.
+rids that do. What the planner does with either is in ``plan.py``. A join is the same one step further: its other end
+is a row ``r1`` of ``resource``, and so on.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from store.query import (
     Present,
     QuantityIs,
     ReferenceIs,
+    ReferredBy,
+    RefersTo,
     StringIs,
     StringMatch,
     TokenIs,
@@ -60,10 +63,9 @@ class Sql:
     values: tuple[Any, ...] = ()
 
 
-# No constants: SQLite drops a constant term together with the index that the query names.
-NOTHING = Sql("r.rid < 0")
-EVERYTHING = Sql("r.rid >= 0")
+NOTHING = Sql("0")
 ANY_ROW = Sql("1")
+NO_RIDS = Sql("SELECT 0 AS rid WHERE 0")
 
 
 def of_resource(table: str) -> str:
@@ -85,10 +87,11 @@ class Rows:
     def table(self) -> str:
         return TABLE_OF[self.kind]
 
-    def exists(self) -> Sql:
+    def exists(self, row: str) -> Sql:
+        """The resource ``row`` has such a row."""
         return Sql(
             f"EXISTS (SELECT 1 FROM {of_resource(self.table)}"
-            f" WHERE e.rid = r.rid AND e.pid = ? AND {self.match.text})",
+            f" WHERE e.rid = {row}.rid AND e.pid = ? AND {self.match.text})",
             (self.pid, *self.match.values),
         )
 
@@ -102,27 +105,37 @@ class Rows:
 class Compiler:
     """Compiles the conditions of a query on one type. ``type`` None: no resource of the type was ever stored."""
 
-    def __init__(self, names: Names, type: str) -> None:
+    def __init__(self, names: Names, type: str, depth: int = 0) -> None:
         self._names = names
+        self._depth = depth
         self.type = names.find(type)
+        self.row = f"r{depth}" if depth else "r"
+        """The candidate, a row of ``resource``."""
+        # No constants: SQLite drops a constant term together with the index that the query names.
+        self._nothing = Sql(f"{self.row}.rid < 0")
+        self._everything = Sql(f"{self.row}.rid >= 0")
 
     def predicate(self, condition: Condition) -> Sql:
-        """True of exactly the live resources ``r`` that meet the condition."""
+        """True of exactly the live resources ``row`` that meet the condition."""
         if isinstance(condition, AnyOf):
-            return _joined("OR", [self.predicate(c) for c in condition.conditions], NOTHING)
+            return _joined("OR", [self.predicate(c) for c in condition.conditions], self._nothing)
         if isinstance(condition, AllOf):
-            return _joined("AND", [self.predicate(c) for c in condition.conditions], EVERYTHING)
+            return self.all_predicates(condition.conditions)
         if isinstance(condition, Not):
             inner = self.predicate(condition.condition)
             return Sql(f"NOT ({inner.text})", inner.values)
         if isinstance(condition, IdIn):
-            return _one_of("r.id", condition.ids)
+            return _one_of(f"{self.row}.id", condition.ids)
         if isinstance(condition, UpdatedIs):
-            return _updated(condition)
+            return _updated(condition, f"{self.row}.updated")
         if isinstance(condition, Present):
             return self._present(condition)
+        if isinstance(condition, RefersTo):
+            return self._refers_to(condition)
+        if isinstance(condition, ReferredBy):
+            return self._referred_by(condition)
         rows = self.rows(condition)
-        return rows.exists() if rows else NOTHING
+        return rows.exists(self.row) if rows else self._nothing
 
     def rids(self, condition: Condition) -> Sql | None:
         """A SELECT of the live rids that meet the condition, read off an index; None where no index finds them."""
@@ -141,17 +154,21 @@ class Compiler:
             text = " UNION ".join(s.text for s in found)
             return Sql(text, tuple(value for s in found for value in s.values))
         if isinstance(condition, UpdatedIs) and condition.compare is not Compare.NE:
-            when = _updated(condition)
+            when = _updated(condition, "r.updated")
             text = (
                 "SELECT r.rid AS rid FROM resource r INDEXED BY resource_updated"
                 f" WHERE r.type = ? AND r.live = 1 AND {when.text}"
             )
             return Sql(text, (self.type, *when.values))
+        if isinstance(condition, RefersTo):
+            return self._rids_referring_to(condition)
+        if isinstance(condition, ReferredBy):
+            return self._rids_referred_by(condition)
         if isinstance(condition, AnyOf | AllOf | Not | UpdatedIs | Present):
             return None
         rows = self.rows(condition)
         if rows is None:
-            return Sql("SELECT 0 AS rid WHERE 0")
+            return NO_RIDS
         return rows.rids() if rows.index else None
 
     def rows(self, condition: Condition) -> Rows | None:
@@ -256,10 +273,91 @@ class Compiler:
 
     def _present(self, condition: Present) -> Sql:
         if self.type is None:
-            return NOTHING
+            return self._nothing
         kinds = self._names.kinds_of(self.type, condition.param)
         rows = [Rows(kind, pid, ANY_ROW, None) for kind, pid in kinds if kind != Kind.TOKEN_TEXT]
-        return _joined("OR", [r.exists() for r in rows], NOTHING)
+        return _joined("OR", [r.exists(self.row) for r in rows], self._nothing)
+
+    def all_predicates(self, conditions: tuple[Condition, ...]) -> Sql:
+        """True of the live resources ``row`` that meet all of them."""
+        return _joined("AND", [self.predicate(c) for c in conditions], self._everything)
+
+    def _other_end(self, type: str) -> Compiler:
+        return Compiler(self._names, type, self._depth + 1)
+
+    def _refers_to(self, join: RefersTo) -> Sql:
+        other = self._other_end(join.type)
+        pid = self.pid(join.param, Kind.REFERENCE)
+        if pid is None or other.type is None:
+            return self._nothing
+        tests, row = other.all_predicates(join.where), other.row
+        return Sql(
+            f"EXISTS (SELECT 1 FROM {of_resource('term_entry')}"
+            f" CROSS JOIN resource {row} INDEXED BY resource_id"
+            f" WHERE e.rid = {self.row}.rid AND e.pid = ? AND e.system = ?"
+            f" AND {row}.id = e.code AND {row}.type = e.system AND {row}.live = 1 AND {tests.text})",
+            (pid, other.type, *tests.values),
+        )
+
+    def _rids_referring_to(self, join: RefersTo) -> Sql | None:
+        other = self._other_end(join.type)
+        pid = self.pid(join.param, Kind.REFERENCE)
+        if pid is None or other.type is None:
+            return NO_RIDS
+        found = other.found(join.where)
+        if found is None:
+            return None
+        return Sql(
+            f"SELECT d.rid AS rid FROM resource {other.row}"
+            " CROSS JOIN term_entry d INDEXED BY term_created"
+            f" WHERE {found.text} AND d.pid = ? AND d.code = {other.row}.id AND d.system = ?",
+            (*found.values, pid, other.type),
+        )
+
+    def _referred_by(self, join: ReferredBy) -> Sql:
+        other = self._other_end(join.type)
+        pid = other.pid(join.param, Kind.REFERENCE)
+        if pid is None or self.type is None:
+            return self._nothing
+        tests, row = other.all_predicates(join.where), other.row
+        return Sql(
+            "EXISTS (SELECT 1 FROM term_entry e INDEXED BY term_created"
+            f" CROSS JOIN resource {row}"
+            f" WHERE e.pid = ? AND e.code = {self.row}.id AND e.system = ?"
+            f" AND {row}.rid = e.rid AND {tests.text})",
+            (pid, self.type, *tests.values),
+        )
+
+    def _rids_referred_by(self, join: ReferredBy) -> Sql | None:
+        other = self._other_end(join.type)
+        pid = other.pid(join.param, Kind.REFERENCE)
+        if pid is None or self.type is None:
+            return NO_RIDS
+        found = other.found(join.where)
+        if found is None:
+            return None
+        row = self.row
+        return Sql(
+            f"SELECT {row}.rid AS rid FROM resource {other.row}"
+            f" CROSS JOIN {of_resource('term_entry')}"
+            f" CROSS JOIN resource {row} INDEXED BY resource_id"
+            f" WHERE {found.text} AND e.rid = {other.row}.rid AND e.pid = ? AND e.system = ?"
+            f" AND {row}.id = e.code AND {row}.type = e.system AND {row}.live = 1",
+            (*found.values, pid, self.type),
+        )
+
+    def found(self, where: tuple[Condition, ...]) -> Sql | None:
+        """WHERE of the rows that meet all, the first that an index finds looked up and the others tested.
+
+        None: an index finds none of them.
+        """
+        for at, condition in enumerate(where):
+            rids = self.rids(condition)
+            if rids is not None:
+                tests = self.all_predicates(where[:at] + where[at + 1 :])
+                text = f"{self.row}.rid IN ({rids.text}) AND {tests.text}"
+                return Sql(text, (*rids.values, *tests.values))
+        return None
 
 
 def all_of(parts: Iterable[Sql]) -> Sql:
@@ -352,22 +450,22 @@ def _range(condition: NumberIs | QuantityIs) -> tuple[Sql, str | None]:
     assert_never(condition.compare)
 
 
-def _updated(condition: UpdatedIs) -> Sql:
-    """``r.updated`` is the interval [updated, updated + 1)."""
+def _updated(condition: UpdatedIs, column: str) -> Sql:
+    """``column`` is the interval [updated, updated + 1)."""
     low, high = condition.low_us, condition.high_us
     match condition.compare:
         case Compare.EQ | Compare.AP:
-            return Sql("(r.updated >= ? AND r.updated < ?)", (low, high))
+            return Sql(f"({column} >= ? AND {column} < ?)", (low, high))
         case Compare.NE:
-            return Sql("(r.updated < ? OR r.updated >= ?)", (low, high))
+            return Sql(f"({column} < ? OR {column} >= ?)", (low, high))
         case Compare.GT | Compare.SA:
-            return Sql("r.updated >= ?", (high,))
+            return Sql(f"{column} >= ?", (high,))
         case Compare.LT | Compare.EB:
-            return Sql("r.updated < ?", (low,))
+            return Sql(f"{column} < ?", (low,))
         case Compare.GE:
-            return Sql("r.updated >= ?", (min(low, high),))
+            return Sql(f"{column} >= ?", (min(low, high),))
         case Compare.LE:
-            return Sql("r.updated < ?", (max(low, high),))
+            return Sql(f"{column} < ?", (max(low, high),))
     assert_never(condition.compare)
 
 

@@ -41,8 +41,8 @@ MERGED_TERMS = 16
 NO_VALUE = "NULL"
 """Stands for the sort key of those that have no value."""
 
-Probe = Callable[[Sql], int]
-"""How many rows a SELECT has."""
+Probe = Callable[[Sql], float]
+"""How many rows a SELECT has; infinity where it takes too long to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,15 @@ def plan_page(query: Query, compiler: Compiler, probe: Probe) -> Plan:
     ):
         return plan
     best, size = _smallest(found, probe, FEW)
-    if best is not None and size > FEW and order is not None:
+    if size > FEW and order is not None:
         for condition, _ in found:
             if plan := _walk_terms(condition, order, conditions, compiler):
                 return plan
     walk = _walk_type(query, order, conditions, compiler)
-    if best is not None and size > FEW and walk is not None:
+    if size > FEW and walk is not None:
         best, size = _smallest(found, probe, MANY)
+    if best is None and walk is None and found:
+        best = found[0]
     if best is not None and (size <= MANY or walk is None):
         condition, rids = best
         return Plan((_from_set(rids),), _tests(conditions, compiler, without=condition))
@@ -130,9 +132,10 @@ def _order(sort: tuple[SortKey, ...]) -> SortField | None:
 
 def _smallest(
     sets: list[tuple[Condition, Sql]], probe: Probe, limit: int
-) -> tuple[tuple[Condition, Sql] | None, int]:
+) -> tuple[tuple[Condition, Sql] | None, float]:
     """The set with the fewest rows, counted up to ``limit`` + 1."""
-    best, size = None, limit + 2
+    best: tuple[Condition, Sql] | None = None
+    size: float = limit + 2
     for condition, rids in sets:
         bounded = Sql(f"SELECT 1 FROM ({rids.text}) LIMIT ?", (*rids.values, min(size, limit + 1)))
         rows = probe(bounded)

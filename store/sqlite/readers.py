@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - what is put together is this package's own SQL; every value is bound
 """Who runs a SELECT: the event loop itself while it is quick, a thread of the pool once it proves long.
 
 A page that is read off an index takes about a hundred microseconds, less than handing it to a thread and back. A
@@ -18,8 +19,11 @@ from time import monotonic
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from store.errors import SearchTooCostly
+from store.query import Query
 from store.sqlite.conditions import Sql
 from store.sqlite.connections import connect, translated
+from store.sqlite.names import Names
+from store.sqlite.plan import Probe
 
 QUICK_STEPS = 80_000
 """Steps of SQLite's virtual machine that a SELECT may take on the event loop: two milliseconds or so."""
@@ -61,6 +65,24 @@ class Readers:
             return call(self.connection, *args, **kwargs)
         except sqlite3.Error as error:
             raise translated(error) from error
+
+    def planned(
+        self, plan: Callable[[Names, Query, Probe], Sql], names: Names, query: Query
+    ) -> Sql:
+        """The SELECT that answers a query. What the plan asks the database is quick or broken off.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        try:
+            return plan(names, query, self._probe)
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def _probe(self, rows: Sql) -> float:
+        count = Sql(f"SELECT count(*) FROM ({rows.text})", rows.values)
+        counted = self._on_loop.fetch(count, QUICK_STEPS)
+        return inf if counted is None else float(counted[0][0])
 
     async def fetch(self, statement: Sql) -> Rows:
         """The rows of a SELECT.

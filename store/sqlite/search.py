@@ -14,10 +14,10 @@ from store.sqlite.plan import NO_VALUE, Plan, Probe, Source, plan_page, rows_to_
 from store.sqlite.values import value_column
 
 
-def page_statement(connection: sqlite3.Connection, names: Names, query: Query) -> Sql:
+def page_statement(names: Names, query: Query, probe: Probe) -> Sql:
     """SELECT of a page and one row more: rid, id, version, updated, method, content, blob, sort values…"""
     compiler = Compiler(names, query.type)
-    plan = plan_page(query, compiler, _prober(connection))
+    plan = plan_page(query, compiler, probe)
     candidates = _candidates(plan, query, compiler)
     values = "".join(f", p.k{at}" for at in range(len(query.sort)))
     return Sql(
@@ -35,24 +35,21 @@ def page(query: Query, rows: list[tuple[Any, ...]]) -> Page:
     return Page(hits, more=len(rows) > query.limit)
 
 
-def count_statement(connection: sqlite3.Connection, names: Names, query: Query) -> Sql:
-    rows = rows_to_count(query, Compiler(names, query.type), _prober(connection))
+def count_statement(names: Names, query: Query, probe: Probe) -> Sql:
+    rows = rows_to_count(query, Compiler(names, query.type), probe)
     return Sql(f"SELECT count(*) FROM {rows.text}", rows.values)
 
 
 def matching_ids(connection: sqlite3.Connection, names: Names, query: Query) -> list[str]:
     """The ids on the query's page, read by a connection of one's own."""
-    statement = page_statement(connection, names, query)
+
+    def probe(rows: Sql) -> int:
+        counted = connection.execute(f"SELECT count(*) FROM ({rows.text})", rows.values)
+        return int(counted.fetchone()[0])
+
+    statement = page_statement(names, query, probe)
     rows = connection.execute(statement.text, statement.values).fetchall()
     return [row[1] for row in rows[: query.limit]]
-
-
-def _prober(connection: sqlite3.Connection) -> Probe:
-    def probe(rids: Sql) -> int:
-        row = connection.execute(f"SELECT count(*) FROM ({rids.text})", rids.values).fetchone()
-        return int(row[0])
-
-    return probe
 
 
 def _candidates(plan: Plan, query: Query, compiler: Compiler) -> Sql:

@@ -105,11 +105,11 @@ class SqliteStore:
         return self._readers.run(versions.read_version, self._names, type, id, version)
 
     async def search(self, query: Query) -> Page:
-        statement = self._readers.run(search.page_statement, self._names, query)
+        statement = self._readers.planned(search.page_statement, self._names, query)
         return search.page(query, await self._readers.fetch(statement))
 
     async def count(self, query: Query) -> int:
-        statement = self._readers.run(search.count_statement, self._names, query)
+        statement = self._readers.planned(search.count_statement, self._names, query)
         return int((await self._readers.fetch(statement))[0][0])
 
     async def history(self, query: HistoryQuery) -> list[HistoryRow]:

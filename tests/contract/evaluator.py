@@ -5,7 +5,7 @@ It is slow and short, so that it can be read beside them; the backends are held 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
 
@@ -32,6 +32,8 @@ from store.query import (
     QuantityIs,
     Query,
     ReferenceIs,
+    ReferredBy,
+    RefersTo,
     SortField,
     SortKey,
     StringIs,
@@ -55,11 +57,9 @@ class Resource:
     entries: tuple[Entry, ...]
 
 
-def found(query: Query, resources: Iterable[Resource]) -> list[Resource]:
+def found(query: Query, resources: Sequence[Resource]) -> list[Resource]:
     """All that match, in the order of the query; ``after`` and ``limit`` are ignored."""
-    matches = [
-        r for r in resources if r.type == query.type and all(holds(c, r) for c in query.where)
-    ]
+    matches = _met(resources, query.type, query.where, resources)
 
     def order(one: Resource, two: Resource) -> int:
         return _compare(one, two, query.sort)
@@ -67,14 +67,30 @@ def found(query: Query, resources: Iterable[Resource]) -> list[Resource]:
     return sorted(matches, key=cmp_to_key(order))
 
 
-def holds(condition: Condition, resource: Resource) -> bool:
+def _met(
+    among: Iterable[Resource],
+    type: str,
+    where: tuple[Condition, ...],
+    resources: Sequence[Resource],
+) -> list[Resource]:
+    return [r for r in among if r.type == type and all(holds(c, r, resources) for c in where)]
+
+
+def holds(condition: Condition, resource: Resource, resources: Sequence[Resource]) -> bool:
+    """``resources``: all there are, for the joins."""
     match condition:
         case AnyOf(conditions):
-            return any(holds(c, resource) for c in conditions)
+            return any(holds(c, resource, resources) for c in conditions)
         case AllOf(conditions):
-            return all(holds(c, resource) for c in conditions)
+            return all(holds(c, resource, resources) for c in conditions)
         case Not(inner):
-            return not holds(inner, resource)
+            return not holds(inner, resource, resources)
+        case RefersTo(param, type, where):
+            targets = [r for r in resources if _refers(resource, param, r)]
+            return bool(_met(targets, type, where, resources))
+        case ReferredBy(type, param, where):
+            sources = [r for r in resources if _refers(r, param, resource)]
+            return bool(_met(sources, type, where, resources))
         case IdIn(ids):
             return resource.id in ids
         case UpdatedIs(compare, low, high):
@@ -83,6 +99,14 @@ def holds(condition: Condition, resource: Resource) -> bool:
             return any(e.param == param for e in resource.entries)
     return any(
         _meets(condition, entry) for entry in resource.entries if entry.param == condition.param
+    )
+
+
+def _refers(source: Resource, param: str, target: Resource) -> bool:
+    return any(
+        isinstance(e, ReferenceEntry)
+        and (e.param, e.target_type, e.target_id) == (param, target.type, target.id)
+        for e in source.entries
     )
 
 
@@ -105,7 +129,7 @@ def _meets(condition: Condition, entry: Entry) -> bool:
         case ReferenceIs(target_type=type, target_id=id), ReferenceEntry():
             return (
                 entry.target_id is not None
-                and entry.target_id == id
+                and id in {None, entry.target_id}
                 and type in {None, entry.target_type}
             )
         case DateIs(), DateEntry():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, cast
+
 from hypothesis import strategies as st
 
 from store.entries import (
@@ -26,6 +30,8 @@ from store.query import (
     Present,
     QuantityIs,
     ReferenceIs,
+    ReferredBy,
+    RefersTo,
     SortField,
     SortKey,
     StringIs,
@@ -39,6 +45,9 @@ from store.query import (
 
 IDS = ("a", "b", "C", "d-1")
 TYPES = ("Patient", "Task")
+THIS, OTHER = "This", "Other"
+"""Stand for the two types of an example, which refer to each other and to themselves."""
+STORED_IDS = ("r0", "r1", "r2", "r3")
 SYSTEMS = ("urn:one", "urn:two")
 TEXTS = ("", "a", "ab", "abc", "b", "ż", "ab%_", "\ud7ff", "\U0010ffff", "ab\U0010ffff", "a'b\"")
 URIS = ("http://x", "http://x/", "http://x/a", "http://x/a/b", "http://xa", "urn:oid:1.2")
@@ -63,9 +72,12 @@ def _reference(param: str) -> st.SearchStrategy[ReferenceEntry]:
         st.sampled_from(IDS),
         identifier=st.sampled_from((None, "urn:one|a")),
     )
+    by_stored_target = st.builds(
+        ReferenceEntry, st.just(param), st.sampled_from((THIS, OTHER)), st.sampled_from(STORED_IDS)
+    )
     by_url = st.builds(ReferenceEntry, st.just(param), url=st.sampled_from(URIS))
     by_identifier = st.builds(ReferenceEntry, st.just(param), identifier=st.just("urn:one|a"))
-    return by_target | by_url | by_identifier
+    return by_target | by_stored_target | by_stored_target | by_url | by_identifier
 
 
 ENTRY: st.SearchStrategy[Entry] = st.one_of(
@@ -73,6 +85,7 @@ ENTRY: st.SearchStrategy[Entry] = st.one_of(
     st.builds(TokenEntry, st.just("code"), _system, _text, _text),
     st.builds(StringEntry, st.just("name"), _text, _text),
     _reference("subject"),
+    _reference("focus"),
     st.builds(lambda t: DateEntry("date", *t), _times),
     st.builds(lambda n: NumberEntry("number", *n), _numbers),
     st.builds(
@@ -97,9 +110,10 @@ _LEAF: st.SearchStrategy[Condition] = st.one_of(
     st.builds(
         ReferenceIs,
         st.just("subject"),
-        st.sampled_from((None, *TYPES, "Unknown")),
-        st.sampled_from(IDS),
+        st.sampled_from((None, *TYPES, THIS, "Unknown")),
+        st.sampled_from((*IDS, *STORED_IDS)),
     ),
+    st.builds(ReferenceIs, st.just("subject"), st.sampled_from((THIS, OTHER, "Unknown"))),
     st.builds(ReferenceIs, st.just("subject"), url=st.sampled_from(URIS)),
     st.builds(
         ReferenceIs, st.just("subject"), identifier=st.sampled_from(("urn:one|a", "urn:one|b"))
@@ -142,7 +156,26 @@ CONDITION: st.SearchStrategy[Condition] = st.recursive(
     ),
     max_leaves=5,
 )
-WHERE = st.lists(CONDITION, max_size=3).map(tuple)
+
+
+def _joins(inner: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
+    param = st.sampled_from(("subject", "focus", "none"))
+    type = st.sampled_from((THIS, OTHER, "Unknown"))
+    where = st.lists(inner, max_size=2).map(tuple)
+    return st.builds(RefersTo, param, type, where) | st.builds(ReferredBy, type, param, where)
+
+
+JOIN: st.SearchStrategy[Condition] = st.recursive(
+    _joins(_LEAF),
+    lambda inner: st.one_of(
+        _joins(inner),
+        _joins(inner | _LEAF),
+        st.builds(Not, inner),
+        st.builds(AnyOf, st.tuples(inner, inner)),
+    ),
+    max_leaves=3,
+)
+WHERE = st.lists(CONDITION | JOIN, max_size=3).map(tuple)
 
 _SORT_KEY = st.one_of(
     st.builds(
@@ -169,3 +202,17 @@ _SORT_KEY = st.one_of(
     ),
 )
 SORT = st.lists(_SORT_KEY, max_size=3).map(tuple)
+
+
+def typed(value: Any, types: Mapping[str, str]) -> Any:
+    """Entries or conditions with the names of an example's types in place of THIS and OTHER."""
+    if isinstance(value, tuple):
+        return tuple(typed(item, types) for item in value)
+    if isinstance(value, type) or not is_dataclass(value):
+        return value
+    changed = {
+        f.name: types.get(old, old) if f.name in ("type", "target_type") else typed(old, types)
+        for f in fields(value)
+        if (old := getattr(value, f.name)) is not None
+    }
+    return replace(cast("Any", value), **changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
 
 from hypothesis import strategies as st
@@ -10,17 +11,24 @@ from store.entries import Entry
 from store.interface import Store
 from store.query import Condition, Query, SortKey
 from tests.contract.evaluator import Resource, found
-from tests.contract.random_search import ENTRIES, SORT, TIMES_US, WHERE
+from tests.contract.random_search import ENTRIES, OTHER, SORT, THIS, TIMES_US, WHERE, typed
 from tests.contract.writes import commit, made
 
-Stored = list[tuple[int, tuple[Entry, ...], tuple[Entry, ...] | str | None]]
-"""Per resource: when it was made, with which entries, and what came then: other entries, "deleted", or nothing."""
+Stored = list[tuple[str, int, tuple[Entry, ...], tuple[Entry, ...] | str | None]]
+"""Per resource: which of two types it is of, when it was made, with which entries, and what came then: other entries,
+"deleted", or nothing.
+"""
 
 Questions = list[tuple[tuple[Condition, ...], tuple[SortKey, ...], int]]
 """Conditions, order, and rows on a page."""
 
 STORED: st.SearchStrategy[Stored] = st.lists(
-    st.tuples(st.sampled_from(TIMES_US), ENTRIES, st.none() | ENTRIES | st.just("deleted")),
+    st.tuples(
+        st.sampled_from((THIS, THIS, OTHER)),
+        st.sampled_from(TIMES_US),
+        ENTRIES,
+        st.none() | ENTRIES | st.just("deleted"),
+    ),
     min_size=1,
     max_size=10,
 )
@@ -33,35 +41,32 @@ _EXAMPLES = count(1)
 
 
 async def answers_equal_a_plain_loop(store: Store, stored: Stored, questions: Questions) -> None:
-    type = f"Type{next(_EXAMPLES)}"
-    resources = await _stored(store, type, stored)
+    number = next(_EXAMPLES)
+    types = {THIS: f"Type{number}", OTHER: f"Other{number}"}
+    resources = await _stored(store, types, stored)
     for where, sort, limit in questions:
-        query = Query(type, where, sort, limit=limit)
+        query = Query(types[THIS], typed(where, types), sort, limit=limit)
         expected = [r.id for r in found(query, resources)]
         assert await _paged(store, query) == expected
         assert await store.count(query) == len(expected)
 
 
-async def _stored(
-    store: Store,
-    type: str,
-    stored: Stored,
-) -> list[Resource]:
+async def _stored(store: Store, types: Mapping[str, str], stored: Stored) -> list[Resource]:
     """Creates each, then updates or deletes some."""
     current: dict[str, Resource] = {}
-    for at, (updated, entries, _) in enumerate(stored):
-        id = f"r{at}"
+    for at, (kind, updated, kind_entries, _) in enumerate(stored):
+        id, type, entries = f"r{at}", types[kind], typed(kind_entries, types)
         await store.commit(commit(made(type, id, at_us=updated, entries=entries)))
         current[id] = Resource(type, id, at, updated, entries)
-    for at, (updated, _, then) in enumerate(stored):
-        id = f"r{at}"
+    for at, (kind, updated, _, then) in enumerate(stored):
+        id, type = f"r{at}", types[kind]
         if then == "deleted":
             await store.commit(commit(made(type, id, version=2, method="DELETE", content=b"")))
             del current[id]
         elif isinstance(then, tuple):
-            later = updated + 7
-            await store.commit(commit(made(type, id, version=2, at_us=later, entries=then)))
-            current[id] = Resource(type, id, at, later, then)
+            later, entries = updated + 7, typed(then, types)
+            await store.commit(commit(made(type, id, version=2, at_us=later, entries=entries)))
+            current[id] = Resource(type, id, at, later, entries)
     return list(current.values())
 
 

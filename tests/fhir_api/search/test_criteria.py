@@ -74,7 +74,7 @@ def test_the_answers_format_is_no_condition():
 
 
 @pytest.mark.parametrize(
-    "name", ["colour", "_count", "_sort", "_include", "_has:Observation:patient:code"]
+    "name", ["colour", "_count", "_sort", "_include", "_has:Observation:patient:colour"]
 )
 def test_anything_that_is_no_criterion_is_refused(name):
     with pytest.raises(FhirError):

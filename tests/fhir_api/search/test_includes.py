@@ -104,14 +104,28 @@ async def test_a_deleted_target_is_not_included(archive: Server):
     )
 
 
-async def test_more_includes_than_the_limit_are_too_costly(server: Server):
+async def test_includes_stop_at_the_limit_and_say_so(server: Server):
     await server.store_all([patient("p"), *(observation(f"o{n}") for n in range(6))])
-    response = await server.request("GET", "Patient?_revinclude=Observation:subject")
-    assert (response.status, json.loads(response.body)["issue"][0]["code"]) == (403, "too-costly")
+    bundle = await server.get("Patient?_revinclude=Observation:subject")
+    assert ids(bundle, "include") == [f"o{n}" for n in range(5)]
+    (issue,) = bundle["entry"][-1]["resource"]["issue"]
+    assert (issue["severity"], issue["code"], issue["location"]) == (
+        "warning",
+        "too-costly",
+        ["http._include"],
+    )
     await server.store_all(patient(f"q{n}") for n in range(6))
     await server.store_all(observation(f"o{n}", f"Patient/q{n}") for n in range(6))
-    response = await server.request("GET", "Observation?_include=Observation:subject")
-    assert json.loads(response.body)["issue"][0]["code"] == "too-costly"
+    bundle = await server.get("Observation?_include=Observation:subject")
+    assert ids(bundle, "include") == [f"q{n}" for n in range(5)]
+    assert bundle["entry"][-1]["search"]["mode"] == "outcome"
+
+
+async def test_as_many_includes_as_the_limit_are_no_reason_for_a_warning(server: Server):
+    await server.store_all([patient("p"), *(observation(f"o{n}") for n in range(5))])
+    bundle = await server.get("Patient?_revinclude=Observation:subject")
+    assert len(ids(bundle, "include")) == 5
+    assert not [entry for entry in bundle["entry"] if entry["search"]["mode"] == "outcome"]
 
 
 async def test_many_matches_are_asked_for_in_parts(server: Server):
@@ -151,3 +165,56 @@ def test_the_references_of_every_type_can_be_read():
         codes = tuple(p.code for p in parameters_of(type).values() if p.type == "reference")
         content = b'{"resourceType":"%b","decimal":1e400}' % type.encode()
         assert list(references_of(type, codes)(content, "http://example.org")) == []
+
+
+# ------------------------------------------------------------------ :iterate
+
+
+@pytest.fixture
+async def family(server: Server) -> Server:
+    """o4 → o3 → o2 → o1 → o0 → o4, a circle; each is of its own patient, who has a practice."""
+
+    def member(number: int) -> dict[str, object]:
+        other = {"reference": f"Observation/o{(number - 1) % 5}"}
+        return observation(f"o{number}", f"Patient/p{number}", hasMember=[other])
+
+    practice = {"resourceType": "Organization", "id": "practice", "name": "Practice"}
+    await server.store_all(
+        [practice, *(patient(f"p{n}", managingOrganization=PRACTICE) for n in range(5))]
+    )
+    await server.store_all(member(n) for n in range(5))
+    return server
+
+
+PRACTICE = {"reference": "Organization/practice"}
+
+
+async def test_an_include_is_followed_once_unless_it_iterates(family: Server):
+    query = "Observation?_id=o4&_include=Observation:has-member"
+    assert ids(await family.get(query), "include") == ["o3"]
+
+
+async def test_an_include_that_iterates_ends_where_a_circle_closes(family: Server):
+    query = "Observation?_id=o4&_include:iterate=Observation:has-member"
+    assert ids(await family.get(query), "include") == ["o3", "o2", "o1", "o0"]
+    query = "Observation?_id=o4&_revinclude:iterate=Observation:has-member"
+    assert ids(await family.get(query), "include") == ["o0", "o1", "o2", "o3"]
+
+
+async def test_an_iterating_include_may_start_at_what_another_includes(family: Server):
+    query = "Observation?_id=o4&_include=Observation:subject&_include:iterate=Patient:organization"
+    assert ids(await family.get(query), "include") == ["p4", "practice"]
+
+
+async def test_a_star_that_iterates_brings_all_that_is_referred_to(family: Server):
+    bundle = await family.get("Patient?_id=p1&_revinclude=*&_include:iterate=*&_count=1")
+    assert ids(bundle, "include") == ["practice", "o1", "o0", "o4", "p0"]
+    warnings = [e for e in bundle["entry"] if e["search"]["mode"] == "outcome"]
+    assert len(warnings) == 1, "the limit of this server is five"
+
+
+async def test_a_reverse_star_asks_every_type_that_can_refer_to_a_match(family: Server):
+    assert ids(await family.get("Patient?_id=p1&_revinclude=*"), "include") == ["o1"]
+    assert ids(await family.get("Organization?_revinclude=*"), "include") == [
+        f"p{n}" for n in range(5)
+    ]
