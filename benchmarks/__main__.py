@@ -6,11 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import fhir_operations, tasks, upload_memory
+from benchmarks import fhir_operations, scale, tasks, upload_memory
 from benchmarks.machine import described
 
 QUESTIONS = {
     "fhir-operations": (fhir_operations.run, "FHIR operations under fhirload.py, and peak memory"),
+    "scale": (scale.run, "Searches on a million resources against ten thousand"),
     "tasks": (tasks.run, "Task to report, STAT behind a queue, backlog: against the bare model"),
     "upload-memory": (upload_memory.run, "Memory of the API process under a large upload"),
 }
@@ -33,6 +34,10 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=float, default=10, help="of each FHIR operation")
     parser.add_argument("--backlog", type=int, default=500, help="Tasks of the backlog")
+    parser.add_argument(
+        "--scale-dir", type=Path, help="where the stores of 'scale' stay for the next time (8 GB)"
+    )
+    parser.add_argument("--scale-requests", type=int, default=300, help="of each search")
     parser.add_argument("--upload-mib", type=int, default=2048, help="size of the upload")
     options = parser.parse_args()
     unknown = set(options.names) - set(QUESTIONS)
