@@ -50,7 +50,9 @@ class ApiOptions:
     lease_s: float = 30.0
     """How long a claimed Task stays its worker's without a heartbeat, where the worker does not say."""
     attempt_limit: int = 5
-    """Attempts at a Task before it ends ``failed``."""
+    """Attempts at a Task before it ends ``failed``; at a job before it is lost."""
+    job_keep_s: float = 24 * 3600.0
+    """How long the answer of a job can be fetched (``Prefer: respond-async``)."""
 
 
 @dataclass(frozen=True, slots=True)

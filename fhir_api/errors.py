@@ -41,6 +41,7 @@ class Category(StrEnum):
     TOO_LONG = "too-long"
     MEDIA_TYPE = "media-type"
     TOO_COSTLY = "too-costly"
+    THROTTLED = "throttled"
     TRANSIENT = "transient"
     EXCEPTION = "exception"
 
@@ -63,6 +64,7 @@ ANSWERS: dict[Category, tuple[int, str]] = {
     Category.TOO_LONG: (413, "too-long"),
     Category.MEDIA_TYPE: (415, "not-supported"),
     Category.TOO_COSTLY: (403, "too-costly"),
+    Category.THROTTLED: (429, "throttled"),
     Category.TRANSIENT: (503, "transient"),
     Category.EXCEPTION: (500, "exception"),
 }

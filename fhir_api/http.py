@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from fhir_api.access import Caller
 from fhir_api.errors import Category, FhirError, Issue, outcome_bytes
+from fhir_api.jobs.running import Running
 
 FHIR_JSON = "application/fhir+json"
 
@@ -38,6 +39,8 @@ class Request:
     """A raw upload (Binary) that has not been read into ``body``."""
     gone: Callable[[], Awaitable[None]] | None = None
     """Returns when the client has gone away, for operations that wait. None: nobody can say."""
+    job: Running | None = None
+    """What to tell how far it is, where nobody waits for the answer (``fhir_api/jobs``)."""
 
 
 class Disconnected(Exception):
@@ -159,6 +162,8 @@ class Preference:
     """minimal, representation or OperationOutcome; None: not said."""
     strict: bool = False
     """handling=strict: unknown parameters are errors."""
+    respond_async: bool = False
+    """The answer may come later (https://hl7.org/fhir/R4/async.html)."""
 
 
 NO_PREFERENCE = Preference()
@@ -168,7 +173,7 @@ NO_PREFERENCE = Preference()
 def parse_prefer(value: str) -> Preference:
     """Reads a Prefer header; unknown preferences are ignored, as RFC 7240 wants."""
     returns: str | None = None
-    strict = False
+    strict = respond_async = False
     for part in value.replace(";", ",").split(","):
         name, _, text = part.strip().partition("=")
         text = text.strip().strip('"')
@@ -180,7 +185,9 @@ def parse_prefer(value: str) -> Preference:
             }.get(text.lower())
         elif name.strip().lower() == "handling":
             strict = text.lower() == "strict"
-    return Preference(returns, strict)
+        elif name.strip().lower() == "respond-async":
+            respond_async = True
+    return Preference(returns, strict, respond_async)
 
 
 def preference(request: Request) -> Preference:

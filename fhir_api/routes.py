@@ -14,7 +14,7 @@ from fhir_api.boundary import refusal_of
 from fhir_api.capability import metadata
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import Disconnected, Request, Response, error_response
+from fhir_api.http import Disconnected, Request, Response, error_response, preference
 from fhir_api.interactions.binary import is_raw
 from fhir_api.interactions.bundle import process_bundle
 from fhir_api.interactions.create import create
@@ -25,6 +25,8 @@ from fhir_api.interactions.read import read
 from fhir_api.interactions.search import search_type
 from fhir_api.interactions.update import conditional_update, update
 from fhir_api.interactions.vread import vread
+from fhir_api.jobs.accept import STATUS_PATH, accept
+from fhir_api.jobs.status import cancel_job, job_status
 from fhir_api.negotiation import presented, require_json, require_json_body
 from fhir_api.operations.registry import operation_at
 
@@ -127,6 +129,8 @@ async def _operation(api: Api, request: Request) -> Response:
     decide(request.caller, operation.needs, request.path[0] if len(request.path) > 1 else "")
     if request.method == "POST":
         require_json_body(request)
+    if operation.may_take_long and preference(request).respond_async:
+        return await accept(api, request)
     return await operation.handler(api, request)
 
 
@@ -143,6 +147,7 @@ TYPE: Methods = {
 }
 INSTANCE: Methods = {"GET": _read, "PUT": _update, "DELETE": _delete, "PATCH": _patch}
 VERSION: Methods = {"GET": _vread}
+JOB: Methods = {"GET": job_status, "DELETE": cancel_job}
 OPERATION: Methods = {"POST": _operation}
 SAFE_OPERATION: Methods = {"GET": _operation, "POST": _operation}
 
@@ -164,6 +169,8 @@ def _methods(path: tuple[str, ...]) -> Methods:
             return METADATA
         case ("_history",):
             return HISTORY
+        case (first, _) if first == STATUS_PATH:
+            return JOB
         case (type, "_search") if type in RESOURCE_TYPES:
             return SEARCH
         case (type, "_history") | (type, _, "_history") if type in RESOURCE_TYPES:

@@ -16,6 +16,7 @@ from starlette.routing import Route, Router
 from fhir_api.api import Api, ApiOptions
 from fhir_api.asgi import Application, Receive, Scope, Send, fhir_app
 from fhir_api.conformance.watcher import Watcher
+from fhir_api.jobs.runner import JobRunner
 from fhir_api.rest.app import Face, rest_app
 from fhir_api.tasks.sweeper import keep_sweeping
 from fhir_api.validation import Validator
@@ -67,6 +68,7 @@ class App:
             await watcher.start()
         self._sweeping = (
             asyncio.create_task(keep_sweeping(self._api)),
+            asyncio.create_task(JobRunner(self._api).keep_running()),
             asyncio.create_task(_keep_sweeping_blobs(self._api)),
             *((asyncio.create_task(watcher.keep_watching()),) if watcher else ()),
         )

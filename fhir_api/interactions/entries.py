@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#transaction
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -152,7 +152,8 @@ def request_of(entry: Entry, request: Request) -> Request:
         "if-none-match": entry.if_none_match,
         "if-none-exist": entry.if_none_exist,
         "if-modified-since": entry.if_modified_since,
-        "prefer": request.headers.get("prefer"),
+        # An entry has no answer of its own that could come later.
+        "prefer": request.headers.get("prefer", "").replace("respond-async", "") or None,
     }
     headers = {name: value for name, value in conditions.items() if value is not None}
     headers["content-type"] = FHIR_JSON
@@ -197,9 +198,15 @@ def version_response(
 
 def answered(entry: Entry, request: Request, response: Response) -> bytes:
     """The response entry of an interaction that was answered on its own."""
+    shown = replace(response, body=b"") if entry.method == "HEAD" else response
+    return response_entry(shown, request.base_url)
+
+
+def response_entry(response: Response, base_url: str) -> bytes:
+    """An answer as an entry of a batch-response; its body is a resource."""
     described = {"status": status_line(response.status)}
     if location := response.header("location"):
-        described["location"] = location.removeprefix(f"{request.base_url}/")
+        described["location"] = location.removeprefix(f"{base_url}/")
     if tag := response.header("etag"):
         described["etag"] = tag
     modified = seconds_of_http_date(response.header("last-modified") or "")
@@ -207,7 +214,7 @@ def answered(entry: Entry, request: Request, response: Response) -> bytes:
         described["lastModified"] = instant(modified * 1_000_000)
     parts: Members = {name: orjson.dumps(text) for name, text in described.items()}
     members: Members = {}
-    if response.body and entry.method != "HEAD":
+    if response.body:
         is_outcome = response.body.startswith(b'{"resourceType":"OperationOutcome"')
         holder, name = (parts, "outcome") if is_outcome else (members, "resource")
         holder[name] = response.body

@@ -45,6 +45,8 @@ class Operation:
     types: frozenset[str] | None = None
     """Of the type, instance and version levels; None: every type."""
     changes_state: bool = False
+    may_take_long: bool = False
+    """With ``Prefer: respond-async`` it is answered later: see ``fhir_api/jobs``."""
     needs: Interaction = Interaction.OPERATION
     """What the caller has to be allowed on the type (on the system, at the system level)."""
 
