@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 
@@ -17,6 +18,10 @@ from healthvision.supervisor import end_with_parent
 GRACE_S = 10
 KEEP_ALIVE_S = 75
 
+YOUNG_OBJECTS = 10_000
+"""So many new containers are there before the garbage collector looks for circles among them. Python's 700 are made by a
+handful of requests, which leave none behind: looking that often took a twelfth of their time."""
+
 
 def run(settings: Settings, socket_fd: int) -> None:
     """Serves until SIGTERM: finishes the requests under way, closes the store, ends."""
@@ -28,6 +33,9 @@ def run(settings: Settings, socket_fd: int) -> None:
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     app = build_app(settings)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 10)
     config = uvicorn.Config(
         app,
         http="httptools",

@@ -3,15 +3,17 @@
 The façade extracts these from a resource when it is written; a backend stores them beside the version, in the
 same transaction. ``param`` is the search parameter's code (``identifier``, ``birthdate``). Limits of what a row
 can say follow the search parameter types of https://hl7.org/fhir/R4/search.html#ptypes.
+
+Structs, not dataclasses: a write makes dozens of them, and these are built and hashed in C and unknown to the
+garbage collector (they hold texts and numbers only).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class TokenEntry:
+class TokenEntry(msgspec.Struct, frozen=True, gc=False):
     """A code, identifier, boolean or contact point. ``system`` is None where the value has none."""
 
     param: str
@@ -19,10 +21,12 @@ class TokenEntry:
     code: str
     text: str = ""
     """Display or text, normalised like a string entry, for ``:text``. Empty: none."""
+    identifying: bool = False
+    """Hardly any two resources share it (an identifier, a phone number, a UID): a backend need not keep what has it
+    in order of update. It changes the cost of a search and never its answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class StringEntry:
+class StringEntry(msgspec.Struct, frozen=True, gc=False):
     """A piece of text. ``normalised`` is case-folded with accents and runs of space removed; ``exact`` as sent."""
 
     param: str
@@ -30,8 +34,7 @@ class StringEntry:
     exact: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceEntry:
+class ReferenceEntry(msgspec.Struct, frozen=True, gc=False):
     """A reference. Local and typed: ``target_type`` and ``target_id``; anything else: ``url`` as it was sent.
 
     ``identifier`` holds ``system|value`` of a logical reference (``Reference.identifier``), for ``:identifier``.
@@ -44,8 +47,7 @@ class ReferenceEntry:
     identifier: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DateEntry:
+class DateEntry(msgspec.Struct, frozen=True, gc=False):
     """The interval [low_us, high_us) in microseconds since 1970 UTC that a date, dateTime, instant, Period or Timing covers."""
 
     param: str
@@ -53,8 +55,7 @@ class DateEntry:
     high_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class NumberEntry:
+class NumberEntry(msgspec.Struct, frozen=True, gc=False):
     """A number, or the range [low, high] of one."""
 
     param: str
@@ -62,8 +63,7 @@ class NumberEntry:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
-class QuantityEntry:
+class QuantityEntry(msgspec.Struct, frozen=True, gc=False):
     """A quantity or money: the value (or range) with its unit's system and code, and the unit as text."""
 
     param: str
@@ -74,8 +74,7 @@ class QuantityEntry:
     unit: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UriEntry:
+class UriEntry(msgspec.Struct, frozen=True, gc=False):
     """A uri, url or canonical, as it was sent."""
 
     param: str

@@ -54,7 +54,7 @@ def code_token(
 def text_token(add: Add, params: Params, value: str) -> None:
     """A string, id or uri that is searched as a token."""
     for param in params:
-        add(TokenEntry(param, None, value))
+        add(TokenEntry(param, None, value, identifying=True))
 
 
 def boolean_token(add: Add, params: Params, value: bool) -> None:  # noqa: FBT001
@@ -107,13 +107,13 @@ def identifier_token(add: Add, params: Params, value: Json) -> None:
     label = normalise(text) if text else ""
     system = _text(value, "system")
     for param in params:
-        add(TokenEntry(param, system, number, label))
+        add(TokenEntry(param, system, number, label, identifying=True))
     codings = concept.get("coding")
     for coding in codings if type(codings) is list else ():
         if type(coding) is dict and _text(coding, "code") is not None:
             kind = f"{_text(coding, 'system') or ''}|{coding['code']}"
             for param in params:
-                add(TokenEntry(f"{param}:of-type", kind, number))
+                add(TokenEntry(f"{param}:of-type", kind, number, identifying=True))
 
 
 def contact_point_token(add: Add, params: Params, value: Json) -> None:
@@ -122,7 +122,7 @@ def contact_point_token(add: Add, params: Params, value: Json) -> None:
     if number is not None:
         system = _text(value, "system")
         for param in params:
-            add(TokenEntry(param, system, number))
+            add(TokenEntry(param, system, number, identifying=True))
 
 
 def string(add: Add, params: Params, value: str) -> None:

@@ -182,6 +182,10 @@ class Compiler:
     def pid(self, param: str, kind: Kind) -> int | None:
         return None if self.type is None else self._names.find_param(self.type, param, kind)
 
+    def is_identifying(self, pid: int) -> bool:
+        """Whether the rows of a parameter are missing in the order of update."""
+        return self._names.is_identifying(pid)
+
     def _match(self, condition: Condition) -> tuple[Kind, Sql, str | None]:
         if isinstance(condition, TokenIs):
             index = "term_created" if condition.code is not None else None

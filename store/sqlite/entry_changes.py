@@ -22,10 +22,10 @@ _KEYS = {
 def write(connection: sqlite3.Connection, entries: EntryRows, superseded: Sequence[int]) -> None:
     """Makes ``entries`` the rows of their resources. ``superseded``: those among them, or deleted, that had rows."""
     rows: dict[str, Sequence[tuple[Any, ...]]] = {
-        "term_entry": entries.terms,
-        "text_entry": entries.texts,
-        "date_entry": entries.dates,
-        "amount_entry": entries.amounts,
+        "term_entry": tuple(entries.terms),
+        "text_entry": tuple(entries.texts),
+        "date_entry": tuple(entries.dates),
+        "amount_entry": tuple(entries.amounts),
     }
     rids = dumps(superseded)
     for table, keys in _KEYS.items():
@@ -56,7 +56,8 @@ def _replace(
     if table == "term_entry" and len(gone) < len(old):
         connection.execute(
             "UPDATE term_entry SET updated ="
-            f" (SELECT r.updated FROM resource r WHERE r.rid = term_entry.rid) WHERE {among}",
+            " (SELECT r.updated FROM resource r WHERE r.rid = term_entry.rid)"
+            f" WHERE {among} AND updated IS NOT NULL",
             (rids,),
         )
     return [row for row in new if row[:width] not in old]

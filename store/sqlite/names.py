@@ -36,9 +36,10 @@ class Names:
         self._connection = connection
         self._names: dict[str, int] = {}
         self._texts: dict[int, str] = {}
-        self._params: dict[tuple[int, str, int], int] = {}
+        self._params: dict[tuple[int, str, Kind], int] = {}
+        self._identifying: set[int] = set()
         self._added_names: list[str] = []
-        self._added_params: list[tuple[int, str, int]] = []
+        self._added_params: list[tuple[int, str, Kind]] = []
 
     def find(self, text: str) -> int | None:
         number = self._names.get(text)
@@ -50,7 +51,7 @@ class Names:
         return number
 
     def add(self, text: str) -> int:
-        number = self.find(text)
+        number = self._names.get(text) or self.find(text)
         if number is None:
             cursor = self._connection.execute("INSERT INTO name (text) VALUES (?)", (text,))
             number = self._remember(text, cursor.lastrowid or 0)
@@ -68,27 +69,43 @@ class Names:
         return text
 
     def find_param(self, type: int, name: str, kind: Kind) -> int | None:
-        key = (type, name, int(kind))
+        key = (type, name, kind)
         number = self._params.get(key)
         if number is None:
             row = self._connection.execute(
-                "SELECT id FROM param WHERE type = ? AND name = ? AND kind = ?", key
+                "SELECT id, identifying FROM param WHERE type = ? AND name = ? AND kind = ?", key
             ).fetchone()
             if row is None:
                 return None
             number = self._params[key] = int(row[0])
+            if row[1]:
+                self._identifying.add(number)
         return number
 
-    def add_param(self, type: int, name: str, kind: Kind) -> int:
-        number = self.find_param(type, name, kind)
+    def add_param(
+        self,
+        type: int,
+        name: str,
+        kind: Kind,
+        identifying: bool = False,  # noqa: FBT001, FBT002
+    ) -> int:
+        """``identifying`` is what the parameter's first entry said; what later ones say changes nothing."""
+        key = (type, name, kind)
+        number = self._params.get(key) or self.find_param(type, name, kind)
         if number is None:
-            key = (type, name, int(kind))
             cursor = self._connection.execute(
-                "INSERT INTO param (type, name, kind) VALUES (?, ?, ?)", key
+                "INSERT INTO param (type, name, kind, identifying) VALUES (?, ?, ?, ?)",
+                (type, name, int(kind), identifying),
             )
             number = self._params[key] = cursor.lastrowid or 0
+            if identifying:
+                self._identifying.add(number)
             self._added_params.append(key)
         return number
+
+    def is_identifying(self, param: int) -> bool:
+        """Whether the rows of a parameter, found or added before, stand in no order of update."""
+        return param in self._identifying
 
     def kinds_of(self, type: int, name: str) -> list[tuple[Kind, int]]:
         """Every (kind, number) under which the parameter has entries."""
@@ -109,7 +126,7 @@ class Names:
             if number is not None:
                 self._texts.pop(number, None)
         for key in self._added_params:
-            self._params.pop(key, None)
+            self._identifying.discard(self._params.pop(key, 0))
         self.committed()
 
     def _remember(self, text: str, number: int) -> int:

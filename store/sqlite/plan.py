@@ -172,15 +172,16 @@ def _walk_term(term: Condition, order: SortField, compiler: Compiler) -> Source 
     else:
         return None
     rows = compiler.rows(term)
-    if rows is None or rows.index is None:
-        return None
     by_update = order is SortField.LAST_UPDATED
+    if rows is None or rows.index is None or (by_update and compiler.is_identifying(rows.pid)):
+        return None
     index = "term_updated" if by_update else "term_created"
+    timed = (Sql("d.updated IS NOT NULL"),) if by_update else ()
     return Source(
         f"term_entry d INDEXED BY {index} CROSS JOIN resource r ON r.rid = d.rid",
-        (Sql("d.pid = ?", (rows.pid,)), rows.match),
+        (Sql("d.pid = ?", (rows.pid,)), rows.match, *timed),
         rid="d.rid",
-        updated="d.updated",
+        updated="d.updated" if by_update else "r.updated",
         doubles=not exact,
         sought="d.updated" if by_update else None,
     )

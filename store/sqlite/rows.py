@@ -15,7 +15,7 @@ from store.entries import (
 )
 from store.sqlite.names import NO_SYSTEM, Kind, Names
 
-Term = tuple[int, int, str, int, int]
+Term = tuple[int, int, str, int, int | None]
 Text = tuple[int, int, str, str]
 Date = tuple[int, int, int, int]
 Amount = tuple[int, int, float, float, int, str, str]
@@ -25,23 +25,21 @@ class EntryRows:
     """Rows of several resources, to be written together. An entry given twice makes one row."""
 
     def __init__(self) -> None:
-        self.terms: list[Term] = []
-        self.texts: list[Text] = []
-        self.dates: list[Date] = []
-        self.amounts: list[Amount] = []
+        self.terms: dict[Term, None] = {}
+        self.texts: dict[Text, None] = {}
+        self.dates: dict[Date, None] = {}
+        self.amounts: dict[Amount, None] = {}
 
     def add(
         self, names: Names, type: int, rid: int, updated: int, entries: Iterable[Entry]
     ) -> None:
-        terms: dict[Term, None] = {}
-        texts: dict[Text, None] = {}
-        dates: dict[Date, None] = {}
-        amounts: dict[Amount, None] = {}
+        terms, texts, dates, amounts = self.terms, self.texts, self.dates, self.amounts
         for entry in entries:
             if isinstance(entry, TokenEntry):
-                pid = names.add_param(type, entry.param, Kind.TOKEN)
+                pid = names.add_param(type, entry.param, Kind.TOKEN, entry.identifying)
                 system = NO_SYSTEM if not entry.system else names.add(entry.system)
-                terms[rid, pid, entry.code, system, updated] = None
+                when = None if names.is_identifying(pid) else updated
+                terms[rid, pid, entry.code, system, when] = None
                 if entry.text:
                     pid = names.add_param(type, entry.param, Kind.TOKEN_TEXT)
                     texts[rid, pid, entry.text, ""] = None
@@ -67,10 +65,6 @@ class EntryRows:
             else:
                 pid = names.add_param(type, entry.param, Kind.URI)
                 terms[rid, pid, entry.uri, NO_SYSTEM, updated] = None
-        self.terms.extend(terms)
-        self.texts.extend(texts)
-        self.dates.extend(dates)
-        self.amounts.extend(amounts)
 
     def clear(self) -> None:
         self.terms.clear()

@@ -1,9 +1,11 @@
+# ruff: noqa: S608 - the statements are this module's own
 """The database file: tables, indexes and the version of their layout.
 
 Types, systems and search parameters are numbers in every index row; ``name`` and ``param`` say which. Each entry
 table is clustered by resource (filters and updates touch one place) and has the indexes a search is driven by.
 ``term_updated`` carries the time of change, so that a page of ``status=requested&_sort=-_lastUpdated`` is read off
-the index in order, however many resources there are.
+the index in order, however many resources there are. What identifies (``param.identifying``) is not in it: its rows
+have no time, and an update leaves them alone.
 """
 
 from __future__ import annotations
@@ -12,17 +14,26 @@ import sqlite3
 
 from store.errors import StoreUnavailable
 
-LAYOUT = 1
-"""Kept in ``PRAGMA user_version``. A newer file is refused; there is no older one yet."""
+LAYOUT = 2
+"""Kept in ``PRAGMA user_version``. A newer file is refused, an older one brought up to date."""
 
 APPLICATION_ID = 0x48565354
 """'HVST' in the file's header, so that no foreign database is taken for ours."""
 
-TABLES = """
+TERMS = """
+CREATE TABLE term_entry (
+    rid INTEGER NOT NULL, pid INTEGER NOT NULL, code TEXT NOT NULL, system INTEGER NOT NULL,
+    updated INTEGER, PRIMARY KEY (rid, pid, code, system)
+) WITHOUT ROWID;
+CREATE INDEX term_created ON term_entry (pid, code);
+CREATE INDEX term_updated ON term_entry (pid, code, updated) WHERE updated IS NOT NULL;
+"""
+
+TABLES = f"""
 CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE param (
     id INTEGER PRIMARY KEY, type INTEGER NOT NULL, name TEXT NOT NULL, kind INTEGER NOT NULL,
-    UNIQUE (type, name, kind)
+    identifying INTEGER NOT NULL DEFAULT 0, UNIQUE (type, name, kind)
 );
 
 CREATE TABLE resource (
@@ -47,13 +58,7 @@ CREATE TABLE version_blob (
 ) WITHOUT ROWID;
 CREATE INDEX version_blob_sha256 ON version_blob (sha256);
 
-CREATE TABLE term_entry (
-    rid INTEGER NOT NULL, pid INTEGER NOT NULL, code TEXT NOT NULL, system INTEGER NOT NULL,
-    updated INTEGER NOT NULL, PRIMARY KEY (rid, pid, code, system)
-) WITHOUT ROWID;
-CREATE INDEX term_created ON term_entry (pid, code);
-CREATE INDEX term_updated ON term_entry (pid, code, updated);
-
+{TERMS}
 CREATE TABLE text_entry (
     rid INTEGER NOT NULL, pid INTEGER NOT NULL, normalised TEXT NOT NULL, exact TEXT NOT NULL,
     PRIMARY KEY (rid, pid, normalised, exact)
@@ -93,9 +98,22 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_topic ON outbox (topic);
 """
 
+STEPS = {
+    1: f"""
+ALTER TABLE param ADD COLUMN identifying INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE term_entry RENAME TO old_term_entry;
+DROP INDEX term_created;
+DROP INDEX term_updated;
+{TERMS}
+INSERT INTO term_entry SELECT rid, pid, code, system, updated FROM old_term_entry;
+DROP TABLE old_term_entry;
+""",
+}
+"""Layout of an older file → what makes it the next one."""
+
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Creates the layout in an empty file, or checks that the file is one we can read.
+    """Creates the layout in an empty file, or brings that of an older one up to date.
 
     Safe when several processes open the same new file at once.
 
@@ -113,11 +131,11 @@ def prepare(connection: sqlite3.Connection) -> None:
             raise StoreUnavailable(
                 f"the database was written by a newer version (layout {layout}, this one knows {LAYOUT})"
             )
-        if not tables:
-            for statement in TABLES.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {LAYOUT}")
+        steps = [STEPS[older] for older in range(layout, LAYOUT)] if tables else [TABLES]
+        for statement in (statement for step in steps for statement in step.split(";")):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {LAYOUT}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -82,7 +82,7 @@ def _reference(param: str) -> st.SearchStrategy[ReferenceEntry]:
 
 ENTRY: st.SearchStrategy[Entry] = st.one_of(
     st.builds(TokenEntry, st.just("status"), _system, _text, _text),
-    st.builds(TokenEntry, st.just("code"), _system, _text, _text),
+    st.builds(TokenEntry, st.just("code"), _system, _text, _text, st.booleans()),
     st.builds(StringEntry, st.just("name"), _text, _text),
     _reference("subject"),
     _reference("focus"),

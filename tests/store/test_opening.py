@@ -7,11 +7,28 @@ from pathlib import Path
 
 import pytest
 
+from store.entries import TokenEntry
 from store.errors import StoreUnavailable
+from store.query import Query, SortField, SortKey, TokenIs
 from store.sqlite import SqliteStore
 from store.sqlite.connections import FILE_NAME
 from store.sqlite.schema import LAYOUT
 from tests.contract.writes import commit, made
+
+FIRST_LAYOUT = """
+ALTER TABLE param DROP COLUMN identifying;
+ALTER TABLE term_entry RENAME TO newer;
+CREATE TABLE term_entry (
+    rid INTEGER NOT NULL, pid INTEGER NOT NULL, code TEXT NOT NULL, system INTEGER NOT NULL,
+    updated INTEGER NOT NULL, PRIMARY KEY (rid, pid, code, system)
+) WITHOUT ROWID;
+INSERT INTO term_entry SELECT * FROM newer;
+DROP TABLE newer;
+CREATE INDEX term_created ON term_entry (pid, code);
+CREATE INDEX term_updated ON term_entry (pid, code, updated);
+PRAGMA user_version = 1;
+"""
+"""Today's layout → the first one."""
 
 
 async def test_a_store_opened_again_has_everything(data_dir: Path) -> None:
@@ -58,6 +75,33 @@ async def test_a_newer_layout_is_refused(data_dir: Path) -> None:
     newer.close()
     with pytest.raises(StoreUnavailable, match="newer version"):
         SqliteStore.open(data_dir)
+
+
+async def test_a_store_of_the_first_layout_is_brought_up_to_date(data_dir: Path) -> None:
+    store = SqliteStore.open(data_dir)
+    entries = (TokenEntry("identifier", "urn:mrn", "1"),)
+    await store.commit(
+        commit(
+            made("Patient", "b", at_us=20, entries=entries),
+            made("Patient", "a", at_us=10, entries=entries),
+        )
+    )
+    await store.close()
+    older = sqlite3.connect(data_dir / FILE_NAME)
+    older.executescript(FIRST_LAYOUT)
+    older.close()
+    store = SqliteStore.open(data_dir)
+    page = await store.search(
+        Query(
+            "Patient",
+            (TokenIs("identifier", "urn:mrn", "1"),),
+            (SortKey(SortField.LAST_UPDATED),),
+        )
+    )
+    assert [hit.version.id for hit in page.hits] == ["a", "b"]
+    entries = (TokenEntry("telecom", "phone", "2", identifying=True),)
+    await store.commit(commit(made("Patient", "c", entries=entries)))
+    await store.close()
 
 
 def test_a_file_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:

@@ -130,6 +130,21 @@ async def test_no_page_scans_a_table_or_sorts_what_an_index_has_in_order(
             assert "rid=?" in steps[at + 1] or "code=?" in steps[at + 1], steps
 
 
+async def test_what_identifies_stands_in_no_order_of_update(store: SqliteStore) -> None:
+    entries = (
+        TokenEntry("identifier", "urn:mrn", "1", identifying=True),
+        TokenEntry("status", "urn:s", "final"),
+    )
+    await store.commit(commit(made("Task", "a", at_us=10, entries=entries)))
+    await store.commit(commit(made("Task", "b", at_us=20, entries=entries)))
+    await store.commit(commit(made("Task", "a", version=2, at_us=30, entries=entries)))
+    rows = store._readers.connection.execute("SELECT code, updated FROM term_entry").fetchall()
+    assert sorted(rows, key=str) == [("1", None), ("1", None), ("final", 20), ("final", 30)]
+    for condition in (TokenIs("identifier", None, "1"), STATUS):
+        page = await store.search(Query("Task", (condition,), NEWEST))
+        assert [hit.version.id for hit in page.hits] == ["a", "b"]
+
+
 def explained(store: SqliteStore, query: Query) -> list[str]:
     statement = store._readers.planned(search.page_statement, store._names, query)
     rows = store._readers.connection.execute(
