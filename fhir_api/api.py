@@ -40,8 +40,8 @@ class ApiOptions:
     """How many references one search parameter may lead over, by chains and ``_has`` together."""
     cursor_key: bytes = field(default_factory=lambda: secrets.token_bytes(64), repr=False)
     """Seals page links: 64 bytes, the same in all processes and over restarts."""
-    gzip_from_bytes: int = 1024
-    """Answers from this size are compressed for clients that take gzip."""
+    pack_from_bytes: int = 1024
+    """Answers from this size are compressed for clients that take brotli or gzip."""
     stream_from_bytes: int = 1024 * 1024
     """A Binary from this size is streamed, not held in memory."""
     commit_attempts: int = 20

@@ -1,13 +1,11 @@
 """``/fhir`` as an ASGI application: bytes in, ``handle``, bytes out. No framework stands on this path.
 
-Authenticates every request but ``metadata``, bounds what it reads, unpacks and packs gzip, streams Binary.
+Authenticates every request but ``metadata``, bounds what it reads, unpacks and packs bodies, streams Binary.
 https://asgi.readthedocs.io/en/latest/specs/www.html
 """
 
 from __future__ import annotations
 
-import asyncio
-import gzip
 import os
 import re
 import zlib
@@ -21,8 +19,10 @@ from fhir_api.access import Caller
 from fhir_api.api import Api
 from fhir_api.boundary import refusal_of
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import Disconnected, Request, Response, error_response
+from fhir_api.http import Disconnected, Request, Response
 from fhir_api.interactions.binary import is_raw
+from fhir_api.packing import best_encoding, is_packable, packed
+from fhir_api.presentation import presented_refusal
 from fhir_api.routes import handle
 
 Scope = MutableMapping[str, Any]
@@ -35,12 +35,13 @@ Authenticate = Callable[[Mapping[str, str]], Caller]
 NOBODY = Caller("nobody", frozenset())
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 CHUNK = 64 * 1024
-GZIP_LEVEL = 1
-"""Answers are packed while somebody waits: the first level is most of the gain."""
-GZIP_IN_THREAD_FROM = 256 * 1024
 
 REVALIDATE = (b"cache-control", b"private, no-cache")
 """What is said of a patient is shown again only when it is known to be current, and kept by nobody in between."""
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+NOTHING_RUNS = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""An answer that a browser shows runs nothing, loads nothing and is in nobody's frame."""
+VARY = (b"vary", b"Accept, Accept-Encoding")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9.\-_]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
@@ -69,7 +70,10 @@ def fhir_app(api: Api, authenticate: Authenticate) -> Application:
         except Disconnected:
             return
         except Exception as error:  # noqa: BLE001 - the boundary
-            response = error_response(refusal_of(error, scope["method"], request_id))
+            refusal = refusal_of(error, scope["method"], request_id)
+            # Its body is unread or unreadable: what matters for the answer is what the client takes.
+            stranger = _bare_request(api, scope, headers, request_id, NOBODY)
+            response = await presented_refusal(stranger, refusal)
         await _send(api, scope, headers, request_id, response, send)
 
     return app
@@ -90,25 +94,15 @@ async def _request(
     request_id: str,
     receive: Receive,
 ) -> Request:
-    method: str = scope["method"]
-    query: bytes = scope["query_string"]
-    path = _path(scope)
     # Who calls is asked first: a stranger learns nothing, and nothing of his is read.
+    path = _path(scope)
     caller = NOBODY if path == ("metadata",) else authenticate(headers)
-    if len(query) + len(scope["path"]) > api.options.max_url_bytes:
+    if len(scope["query_string"]) + len(scope["path"]) > api.options.max_url_bytes:
         raise FhirError(
-            Category.TOO_LONG, "The URL is too long; POST to _search instead.", "http.url"
+            Category.URL_TOO_LONG, "The URL is too long; POST to _search instead.", "http.url"
         )
-    request = Request(
-        method=method,
-        path=path,
-        query=query.decode("latin-1"),
-        headers=headers,
-        body=b"",
-        caller=caller,
-        base_url=api.options.base_url or _base_url(scope, headers),
-        id=request_id,
-    )
+    request = _bare_request(api, scope, headers, request_id, caller, path)
+    method = request.method
     if method not in WITH_BODY:
         return request
     if method != "PATCH" and path[:1] == ("Binary",) and len(path) <= 2 and is_raw(request):
@@ -116,6 +110,28 @@ async def _request(
     body = await _body(api, headers, receive)
     waits = path[-1:] and path[-1].startswith("$")
     return _with(request, body=body, gone=partial(_disconnected, receive) if waits else None)
+
+
+def _bare_request(
+    api: Api,
+    scope: Scope,
+    headers: dict[str, str],
+    request_id: str,
+    caller: Caller,
+    path: tuple[str, ...] | None = None,
+) -> Request:
+    """The request without its body."""
+    query: bytes = scope["query_string"]
+    return Request(
+        method=scope["method"],
+        path=_path(scope) if path is None else path,
+        query=query.decode("latin-1"),
+        headers=headers,
+        body=b"",
+        caller=caller,
+        base_url=api.options.base_url or _base_url(scope, headers),
+        id=request_id,
+    )
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -224,6 +240,7 @@ async def _unpacked_stream(headers: Mapping[str, str], receive: Receive) -> Asyn
             Category.MEDIA_TYPE,
             "Content-Encoding is gzip, deflate or none.",
             "http.Content-Encoding",
+            headers=(("Accept-Encoding", "gzip, deflate"),),
         )
     unpacker = zlib.decompressobj(wbits=47)  # gzip or zlib, by its header
     try:
@@ -257,14 +274,17 @@ async def _send(
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in response.headers
     ]
-    rows.append((b"x-request-id", request_id.encode("latin-1")))
-    if response.header("cache-control") is None:
+    names = {name for name, _ in rows}
+    rows += ((b"x-request-id", request_id.encode("latin-1")), NO_SNIFFING, VARY)
+    if b"cache-control" not in names:
         rows.append(REVALIDATE)
-    if len(body) >= api.options.gzip_from_bytes:
-        rows.append((b"vary", b"Accept, Accept-Encoding"))
-        if "accept-encoding" in headers and _takes_gzip(headers["accept-encoding"]):
-            body = await _packed(body)
-            rows.append((b"content-encoding", b"gzip"))
+    if b"content-security-policy" not in names:
+        rows.append(NOTHING_RUNS)
+    if len(body) >= api.options.pack_from_bytes and is_packable(response):
+        encoding = best_encoding(headers.get("accept-encoding", ""))
+        if encoding is not None:
+            body = await packed(encoding, body)
+            rows.append((b"content-encoding", encoding.encode()))
     head = scope["method"] == "HEAD"
     if response.stream is not None or (head and response.length):
         rows.append((b"content-length", b"%d" % response.length))
@@ -276,17 +296,3 @@ async def _send(
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         body = b""
     await send({"type": "http.response.body", "body": b"" if head else body})
-
-
-def _takes_gzip(value: str) -> bool:
-    for part in value.lower().split(","):
-        name, _, parameter = part.partition(";")
-        if name.strip() in {"gzip", "*"}:
-            return parameter.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False
-
-
-async def _packed(body: bytes) -> bytes:
-    if len(body) < GZIP_IN_THREAD_FROM:
-        return gzip.compress(body, GZIP_LEVEL, mtime=0)
-    return await asyncio.to_thread(gzip.compress, body, GZIP_LEVEL, mtime=0)

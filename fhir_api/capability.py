@@ -15,7 +15,9 @@ import orjson
 
 from fhir_api.api import Api
 from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.freshness import is_named
 from fhir_api.http import FHIR_JSON, Request, Response, json_response
+from fhir_api.negotiation import FHIR_XML
 from fhir_api.operations.registry import Level, operations
 from fhir_api.patches.read import JSON_PATCH
 from fhir_api.search.parameters import parameters_of
@@ -45,8 +47,7 @@ async def metadata(api: Api, request: Request) -> Response:
     """200 with the CapabilityStatement, 304 where the client has it. Open to everybody."""
     body, tag = _statement(request.base_url, api.options.software_name)
     headers = (("ETag", tag), ("Cache-Control", "max-age=60"))
-    known = request.headers.get("if-none-match", "")
-    if tag in {part.strip() for part in known.split(",")}:
+    if is_named(tag, request.headers.get("if-none-match", "")):
         return Response(304, headers)
     return json_response(200, body, headers)
 
@@ -82,7 +83,7 @@ def capability_statement(base_url: str, software_name: str) -> dict[str, Any]:
         "software": {"name": software_name, "version": software_version()},
         "implementation": {"description": "FHIR server for imaging AI", "url": base_url},
         "fhirVersion": FHIR_VERSION,
-        "format": [FHIR_JSON, "json"],
+        "format": [FHIR_JSON, FHIR_XML, "json", "xml"],
         "patchFormat": [JSON_PATCH],
         "rest": [_filled(rest)],
     }

@@ -37,8 +37,10 @@ class Category(StrEnum):
     CONFLICT = "conflict"
     DELETED = "deleted"
     PRECONDITION = "precondition"
+    PRECONDITION_REQUIRED = "precondition-required"
     MULTIPLE_MATCHES = "multiple-matches"
     TOO_LONG = "too-long"
+    URL_TOO_LONG = "url-too-long"
     MEDIA_TYPE = "media-type"
     TOO_COSTLY = "too-costly"
     THROTTLED = "throttled"
@@ -60,8 +62,10 @@ ANSWERS: dict[Category, tuple[int, str]] = {
     Category.CONFLICT: (409, "conflict"),
     Category.DELETED: (410, "deleted"),
     Category.PRECONDITION: (412, "conflict"),
+    Category.PRECONDITION_REQUIRED: (428, "conflict"),
     Category.MULTIPLE_MATCHES: (412, "multiple-matches"),
     Category.TOO_LONG: (413, "too-long"),
+    Category.URL_TOO_LONG: (414, "too-long"),
     Category.MEDIA_TYPE: (415, "not-supported"),
     Category.TOO_COSTLY: (403, "too-costly"),
     Category.THROTTLED: (429, "throttled"),

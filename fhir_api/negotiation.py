@@ -1,28 +1,86 @@
-"""Which format an answer takes: Accept, ``_format``, ``_pretty`` (https://hl7.org/fhir/R4/http.html#mime-type)."""
+"""Which format a request is in and which its answer takes: Content-Type, Accept, ``_format``, ``_pretty``.
+
+https://hl7.org/fhir/R4/http.html#mime-type and #parameters, RFC 9110 section 12.5. Inside everything is JSON: XML is
+read when it comes in and written when it goes out, by ``fhir_api.presentation``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
 from functools import lru_cache
 
-import msgspec
-
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import Request, Response, query_pairs
+from fhir_api.http import FHIR_JSON, Request, query_pairs
 
-FHIR_JSON_TYPES = frozenset(
-    {
-        "application/fhir+json",
-        "application/json",
-        "application/json+fhir",
-        "text/json",
-    }
+FHIR_XML = "application/fhir+xml"
+HTML = "text/html"
+
+FHIR_JSON_TYPES = frozenset({FHIR_JSON, "application/json", "application/json+fhir", "text/json"})
+FHIR_XML_TYPES = frozenset({FHIR_XML, "application/xml", "application/xml+fhir", "text/xml"})
+RESOURCE_TYPES_BY_NAME = frozenset(
+    {FHIR_JSON, "application/json+fhir", FHIR_XML, "application/xml+fhir"}
 )
-FHIR_XML_TYPES = frozenset(
-    {"application/fhir+xml", "application/xml", "application/xml+fhir", "text/xml"}
-)
-_JSON_FORMATS = FHIR_JSON_TYPES | {"json", "*/*", "application/*", "text/*"}
-_AS_IS = frozenset({"application/fhir+json", "*/*"})
-_EXPLICIT = frozenset({"application/fhir+json", "application/json+fhir"})
+"""Media types that can mean nothing but a FHIR resource."""
+FHIR_VERSIONS = frozenset({"4.0", "4.0.1"})
+"""Values of the parameter ``fhirVersion`` that are ours (https://hl7.org/fhir/R4/versioning.html#mt-version)."""
+
+
+class Format(Enum):
+    JSON = auto()
+    XML = auto()
+    HTML = auto()
+
+
+OFFERS: Mapping[str, tuple[Format, str]] = {
+    FHIR_JSON: (Format.JSON, FHIR_JSON),
+    "application/json": (Format.JSON, "application/json"),
+    "text/json": (Format.JSON, "text/json"),
+    "application/json+fhir": (Format.JSON, FHIR_JSON),
+    FHIR_XML: (Format.XML, FHIR_XML),
+    "application/xml": (Format.XML, "application/xml"),
+    "text/xml": (Format.XML, "text/xml"),
+    "application/xml+fhir": (Format.XML, FHIR_XML),
+    HTML: (Format.HTML, HTML),
+}
+"""Media type that may be asked for → format and Content-Type of the answer; ours first."""
+SHORT_NAMES = {"json": FHIR_JSON, "xml": FHIR_XML, "html": HTML}
+
+_AS_IS = frozenset({FHIR_JSON, "*/*"})
+_LONGEST_KEPT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The answer that a client likes to have."""
+
+    format: Format = Format.JSON
+    content_type: str = FHIR_JSON
+    indented: bool = False
+    refusal: str = ""
+    """Where the request says it where nothing that it takes is served: http.Accept, http._format."""
+
+
+AS_IS = Wanted()
+"""JSON as it is stored: nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRange:
+    """One part of an Accept header."""
+
+    name: str
+    quality: float
+
+    def specificity_for(self, media_type: str) -> int:
+        """How well it fits: 0 not at all, 3 by name."""
+        if self.name == media_type:
+            return 3
+        if self.name == "*/*":
+            return 1
+        main, _, sub = self.name.partition("/")
+        return 2 if sub == "*" and media_type.startswith(main + "/") else 0
 
 
 def media_type(value: str) -> str:
@@ -30,96 +88,149 @@ def media_type(value: str) -> str:
     return value.partition(";")[0].strip().lower()
 
 
-@lru_cache(maxsize=1024)
+def _parameters(value: str) -> dict[str, str]:
+    parameters = {}
+    for piece in value.split(";")[1:]:
+        name, _, text = piece.partition("=")
+        parameters[name.strip().lower()] = text.strip().strip('"').lower()
+    return parameters
+
+
+def _is_our_version(parameters: Mapping[str, str]) -> bool:
+    return parameters.get("fhirversion", "4.0") in FHIR_VERSIONS
+
+
+def _ranges(value: str) -> list[MediaRange]:
+    """The parts of an Accept header as they stand; those of another version of FHIR are not wanted."""
+    ranges = []
+    for part in value.split(","):
+        name, parameters = media_type(part), _parameters(part)
+        try:
+            quality = float(parameters.get("q", "1"))
+        except ValueError:
+            quality = 0.0
+        if name:
+            ranges.append(MediaRange(name, quality if _is_our_version(parameters) else 0.0))
+    return ranges
+
+
 def accepted(value: str) -> tuple[str, ...]:
     """The media ranges of an Accept header that are wanted at all, best first."""
-    ranges: list[tuple[float, str]] = []
-    for part in value.split(","):
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    quality = float(parameter[2:])
-                except ValueError:
-                    quality = 0.0
-        if name and quality > 0:
-            ranges.append((-quality, name))
-    return tuple(name for _, name in sorted(ranges, key=lambda pair: pair[0]))
+    ranges = [one for one in _ranges(value) if one.quality > 0]
+    return tuple(one.name for one in sorted(ranges, key=lambda one: -one.quality))
 
 
 @lru_cache(maxsize=1024)
-def _json_is_accepted(value: str) -> bool:
-    return not value.strip() or any(name in _JSON_FORMATS for name in accepted(value))
-
-
-def format_of(request: Request) -> str | None:
-    """``_format``, in lower case and without parameters; '+' may have been decoded to a blank."""
-    if "_format" not in request.query:
-        return None
-    values = [value for name, value in query_pairs(request.query) if name == "_format"]
-    return media_type(values[-1]).replace(" ", "+") if values else None
-
-
-def require_json(request: Request) -> None:
-    """Raises FhirError (406) where the client takes no JSON. ``_format`` wins over Accept."""
-    if not request.query and request.headers.get("accept", "*/*") in _AS_IS:
-        return
-    wanted = format_of(request)
-    if wanted:
-        if wanted not in _JSON_FORMATS:
-            text = "Only JSON is served: application/fhir+json."
-            raise FhirError(Category.NOT_ACCEPTABLE, text, "http._format")
-    elif not _json_is_accepted(request.headers.get("accept", "")):
-        raise FhirError(
-            Category.NOT_ACCEPTABLE, "Only JSON is served: application/fhir+json.", "http.Accept"
+def _best_offer(accept: str) -> str | None:
+    """The media type that suits an Accept header best: by quality, then by what is named first."""
+    ranges = _ranges(accept)
+    if not ranges:
+        return FHIR_JSON
+    best: tuple[float, int] = (0.0, 0)
+    chosen: str | None = None
+    for offer in OFFERS:
+        # The most specific range speaks for a type (RFC 9110 section 12.5.1).
+        specificity, minus_at = max(
+            (one.specificity_for(offer), -index) for index, one in enumerate(ranges)
         )
+        quality = ranges[-minus_at].quality if specificity else 0.0
+        if quality > 0 and (chosen is None or (quality, minus_at) > best):
+            best, chosen = (quality, minus_at), offer
+    return chosen
+
+
+def _offer_for(accept: str) -> str | None:
+    if len(accept) > _LONGEST_KEPT:
+        return _best_offer.__wrapped__(accept)
+    return _best_offer(accept)
+
+
+def format_of(query: str) -> str | None:
+    """The media type that ``_format`` asks for, '' for one of another version of FHIR; '+' may have become a blank."""
+    if "_format" not in query:
+        return None
+    values = [value for name, value in query_pairs(query) if name == "_format" and value.strip()]
+    if not values:
+        return None
+    if not _is_our_version(_parameters(values[-1])):
+        return ""
+    name = media_type(values[-1]).replace(" ", "+")
+    return SHORT_NAMES.get(name, name)
+
+
+def wanted_by(headers: Mapping[str, str], query: str) -> Wanted:
+    """What the client likes to have. ``_format`` wins over Accept.
+
+    Raises:
+        FhirError: the query cannot be read.
+    """
+    accept = headers.get("accept", "*/*")
+    if accept in _AS_IS and "_format" not in query and "_pretty" not in query:
+        return AS_IS
+    name = format_of(query)
+    if name is None:
+        place, offer = "http.Accept", _offer_for(accept)
+    else:
+        place, offer = "http._format", FHIR_JSON if name == "*/*" else name
+    indented = "_pretty" in query and ("_pretty", "true") in query_pairs(query)
+    if offer is None or offer not in OFFERS:
+        return Wanted(indented=indented, refusal=place)
+    format, content_type = OFFERS[offer]
+    return Wanted(format, content_type, indented)
+
+
+def not_acceptable(wanted: Wanted) -> FhirError:
+    """The refusal (406) where nothing that the client takes is served."""
+    text = "FHIR R4 is served as application/fhir+json, application/fhir+xml or text/html."
+    return FhirError(Category.NOT_ACCEPTABLE, text, wanted.refusal)
+
+
+def is_xml_body(request: Request) -> bool:
+    """Whether the body is a resource in XML. A Binary is one only where its type says that it is FHIR's."""
+    value = request.headers.get("content-type", FHIR_JSON)
+    if value == FHIR_JSON:
+        return False
+    name = media_type(value)
+    return name in FHIR_XML_TYPES and (
+        request.path[:1] != ("Binary",) or name in RESOURCE_TYPES_BY_NAME
+    )
 
 
 def require_json_body(request: Request) -> None:
-    """Raises FhirError (415) where the body is said to be something else than JSON."""
+    """Raises FhirError (415) where the body is said to be something else than JSON; XML has become JSON before."""
     value = request.headers.get("content-type")
     if value is None:
         if request.body:
             text = "The request has no Content-Type; send application/fhir+json."
             raise FhirError(Category.MEDIA_TYPE, text, "http.Content-Type")
         return
-    if value != "application/fhir+json" and media_type(value) not in FHIR_JSON_TYPES:
-        text = "The body has to be application/fhir+json."
+    if value == FHIR_JSON:
+        return
+    if media_type(value) not in FHIR_JSON_TYPES:
+        text = "The body has to be application/fhir+json or application/fhir+xml."
         raise FhirError(Category.MEDIA_TYPE, text, "http.Content-Type")
-    charset = value.lower().partition("charset=")[2].strip(' "')
-    if charset and charset not in {"utf-8", "utf8", "us-ascii"}:
+    require_our_body(value)
+
+
+def require_our_body(content_type: str) -> None:
+    """Raises FhirError (415) where the body is of another version of FHIR or not in UTF-8."""
+    parameters = _parameters(content_type)
+    if not _is_our_version(parameters):
+        text = "This is a server of FHIR R4: fhirVersion is 4.0."
+        raise FhirError(Category.MEDIA_TYPE, text, "http.Content-Type")
+    if parameters.get("charset", "utf-8") not in {"utf-8", "utf8", "us-ascii", ""}:
         raise FhirError(Category.MEDIA_TYPE, "The body has to be in UTF-8.", "http.Content-Type")
 
 
-def wants_fhir_json(request: Request, content_type: str) -> bool:
-    """Whether a Binary of ``content_type`` is wanted as FHIR JSON: only when that is asked for by name."""
-    wanted = format_of(request)
-    if wanted:
-        return wanted in _EXPLICIT or wanted == "json"
+def wants_resource(request: Request, content_type: str) -> bool:
+    """Whether a Binary of ``content_type`` is wanted as a FHIR resource: only when that is asked for by name."""
+    wanted = format_of(request.query)
+    if wanted is not None:
+        return wanted in OFFERS and wanted != media_type(content_type)
     names = accepted(request.headers.get("accept", ""))
     if not names:
         return False
-    if names[0] in _EXPLICIT:
+    if names[0] in RESOURCE_TYPES_BY_NAME:
         return True
-    return names[0] in FHIR_JSON_TYPES and media_type(content_type) != names[0]
-
-
-def presented(request: Request, response: Response) -> Response:
-    """The answer as the client likes to read it: indented for ``_pretty=true``, as application/json where only that
-    is accepted.
-    """
-    if request.headers.get("accept", "*/*") in _AS_IS and "_" not in request.query:
-        return response
-    content_type = response.header("content-type") or ""
-    if not content_type.startswith("application/fhir+json") or not response.body:
-        return response
-    body, headers = response.body, response.headers
-    if "_pretty" in request.query and ("_pretty", "true") in query_pairs(request.query):
-        body = msgspec.json.format(body, indent=2)
-    names = (format_of(request) or "", *accepted(request.headers.get("accept", "")))
-    wanted = next((name for name in names if name in _JSON_FORMATS), "")
-    if wanted in {"application/json", "text/json"}:
-        plain = ("Content-Type", f"{wanted}; charset=utf-8")
-        headers = (plain, *(pair for pair in headers if pair[0] != "Content-Type"))
-    return Response(response.status, headers, body)
+    is_fhir = names[0] in FHIR_JSON_TYPES or names[0] in FHIR_XML_TYPES
+    return is_fhir and media_type(content_type) != names[0]

@@ -7,6 +7,7 @@ REST face and the upload call it in this process as the ASGI app does.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from fhir_api.access import decide
 from fhir_api.api import Api
@@ -14,7 +15,9 @@ from fhir_api.boundary import refusal_of
 from fhir_api.capability import metadata
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import Disconnected, Request, Response, error_response, preference
+from fhir_api.formats.xml_reader import json_of
+from fhir_api.freshness import tagged
+from fhir_api.http import FHIR_JSON, Disconnected, Request, Response, error_response, preference
 from fhir_api.interactions.binary import is_raw
 from fhir_api.interactions.bundle import process_bundle
 from fhir_api.interactions.create import create
@@ -27,29 +30,50 @@ from fhir_api.interactions.update import conditional_update, update
 from fhir_api.interactions.vread import vread
 from fhir_api.jobs.accept import STATUS_PATH, accept
 from fhir_api.jobs.status import cancel_job, job_status
-from fhir_api.negotiation import presented, require_json, require_json_body
+from fhir_api.negotiation import (
+    is_xml_body,
+    not_acceptable,
+    require_json_body,
+    require_our_body,
+    wanted_by,
+)
 from fhir_api.operations.registry import operation_at
+from fhir_api.presentation import presented
 
 Route = Callable[[Api, Request], Awaitable[Response]]
 Methods = Mapping[str, Route]
 
 
 async def handle(api: Api, request: Request) -> Response:
-    """The answer to a request, whatever it is.
+    """The answer to a request, whatever it is, in the format that the client wants.
 
     Raises:
         Disconnected: the client left while its payload was read.
     """
     try:
-        response = await _dispatch(api, request)
+        wanted = wanted_by(request.headers, request.query)
+        if wanted.refusal and request.path[:1] != ("Binary",):
+            raise not_acceptable(wanted)
+    except FhirError as error:
+        return error_response(error)
+    response = await respond(api, request)
+    if response.status == 200 and request.method in {"GET", "HEAD"}:
+        response = tagged(request, response)
+    return await presented(request, wanted, response)
+
+
+async def respond(api: Api, request: Request) -> Response:
+    """The answer to a request, in JSON: also to an entry of a batch.
+
+    Raises:
+        Disconnected: the client left while its payload was read.
+    """
+    try:
+        return await _dispatch(api, request)
     except Disconnected:
         raise
     except Exception as error:  # noqa: BLE001 - the boundary: nothing of it may reach the client
-        response = error_response(refusal_of(error, request.method, request.id))
-    try:
-        return presented(request, response)
-    except FhirError as error:  # a query that cannot even be read
-        return error_response(error)
+        return error_response(refusal_of(error, request.method, request.id))
 
 
 async def _dispatch(api: Api, request: Request) -> Response:
@@ -64,9 +88,16 @@ async def _dispatch(api: Api, request: Request) -> Response:
         raise FhirError(
             Category.METHOD_NOT_ALLOWED, text, "http.method", headers=(("Allow", allowed),)
         )
-    if request.path[:1] != ("Binary",):
-        require_json(request)
+    if request.body and is_xml_body(request):
+        request = _in_json(api, request)
     return await route(api, request)
+
+
+def _in_json(api: Api, request: Request) -> Request:
+    """The request as if its resource had been sent in JSON."""
+    require_our_body(request.headers["content-type"])
+    body = json_of(request.body, api.options.max_depth)
+    return replace(request, body=body, headers={**request.headers, "content-type": FHIR_JSON})
 
 
 async def _create(api: Api, request: Request) -> Response:
@@ -91,7 +122,7 @@ def _require_body(request: Request) -> None:
 
 async def _bundle(api: Api, request: Request) -> Response:
     require_json_body(request)
-    return await process_bundle(api, request, handle)
+    return await process_bundle(api, request, respond)
 
 
 async def _delete(api: Api, request: Request) -> Response:

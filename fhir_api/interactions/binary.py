@@ -17,30 +17,31 @@ from fhir_api.http import Headers, Request, Response, json_response
 from fhir_api.interactions.payload import with_payload
 from fhir_api.interactions.representation import version_headers
 from fhir_api.interactions.write import Draft, checked
-from fhir_api.negotiation import FHIR_JSON_TYPES, FHIR_XML_TYPES, media_type, wants_fhir_json
+from fhir_api.negotiation import (
+    FHIR_JSON_TYPES,
+    RESOURCE_TYPES_BY_NAME,
+    media_type,
+    wants_resource,
+)
 from store.interface import Version
 
-SAFE_HEADERS: Headers = (
-    ("Content-Security-Policy", "sandbox; default-src 'none'"),
-    ("X-Content-Type-Options", "nosniff"),
-)
+SAFE_HEADERS: Headers = (("Content-Security-Policy", "sandbox; default-src 'none'"),)
 OCTETS = "application/octet-stream"
 
 
 def is_raw(request: Request) -> bool:
-    """Whether the body of a write to Binary is the payload itself and not a Binary in JSON."""
-    return media_type(request.headers.get("content-type", OCTETS)) not in FHIR_JSON_TYPES
+    """Whether the body of a write to Binary is the payload itself and not a Binary in JSON or XML."""
+    name = media_type(request.headers.get("content-type", OCTETS))
+    return name not in FHIR_JSON_TYPES and name not in RESOURCE_TYPES_BY_NAME
 
 
 async def binary_draft(api: Api, request: Request) -> Draft:
     """A Binary of the request's raw body, whose payload is stored already.
 
     Raises:
-        FhirError: XML (later), an empty body, a body that is too large, or a media type that is none.
+        FhirError: an empty body, a body that is too large, or a media type that is none.
     """
     content_type = request.headers.get("content-type", OCTETS)
-    if media_type(content_type) in FHIR_XML_TYPES:
-        raise FhirError(Category.MEDIA_TYPE, "FHIR XML is not supported.", "http.Content-Type")
     tree: Tree = {"resourceType": "Binary", "contentType": content_type}
     if context := request.headers.get("x-security-context"):
         tree["securityContext"] = {"reference": context}
@@ -71,7 +72,7 @@ async def read_binary(api: Api, request: Request, version: Version) -> Response:
     headers = version_headers(version)
     tree = orjson.loads(version.content)
     content_type = header_safe(tree.get("contentType")) or OCTETS
-    if version.blob is None or wants_fhir_json(request, content_type):
+    if version.blob is None or wants_resource(request, content_type):
         return json_response(200, await with_payload(api, version), headers)
     context = header_safe((tree.get("securityContext") or {}).get("reference"))
     if context:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from html import unescape
 from typing import Any
 
 import orjson
 
 from fhir_api.access import Caller
 from fhir_api.api import Api
+from fhir_api.formats.xml_reader import json_of
 from fhir_api.http import Request, Response
 from fhir_api.routes import handle
 
@@ -34,6 +36,18 @@ class Reply:
     @property
     def json(self) -> Any:
         return orjson.loads(self.response.body)
+
+    @property
+    def outcome(self) -> Any:
+        """What a refusal says, in whichever format; a page for a person shows the JSON."""
+        media_type = (self.header("content-type") or "").partition(";")[0]
+        if media_type == "application/fhir+xml":
+            return orjson.loads(json_of(self.body, 64))
+        if media_type == "text/html":
+            return orjson.loads(
+                unescape(self.body.partition(b"<pre>")[2].partition(b"</pre>")[0].decode())
+            )
+        return self.json
 
     @property
     def etag(self) -> str | None:
@@ -83,7 +97,7 @@ class Client:
         reply = Reply(await handle(self.api, request))
         if reply.status >= 400:
             assert reply.status != 500, reply.body
-            outcome = reply.json
+            outcome = reply.outcome
             assert outcome["resourceType"] == "OperationOutcome"
             assert all(
                 issue["severity"]

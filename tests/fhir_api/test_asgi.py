@@ -136,6 +136,93 @@ async def test_long_answers_are_packed_for_those_who_take_it(http: httpx.AsyncCl
 DIV = f'<div xmlns="http://www.w3.org/1999/xhtml">{"a word and " * 300}</div>'
 
 
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("br", "br"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("gzip;q=1.0, br;q=0.5", "gzip"),
+        ("*", "br"),
+        ("br;q=0, *", "gzip"),
+        ("deflate", None),
+        ("gzip;q=x", None),
+        ("identity;q=1, *;q=0", None),
+        ("", None),
+        ("gzip," * 99 + "x", None),
+    ],
+)
+async def test_the_encoding_is_the_one_that_is_liked_best(
+    http: httpx.AsyncClient, accepted: str, encoding: str | None
+) -> None:
+    """RFC 9110 section 12.5.3"""
+    body = patient(id="a", text={"status": "generated", "div": DIV})
+    await http.put("/fhir/Patient/a", json=body, headers=JSON)
+    reply = await http.get("/fhir/Patient/a", headers={"accept-encoding": accepted})
+    assert reply.headers.get("content-encoding") == encoding
+    assert reply.json()["id"] == "a"
+    picture = await http.post(
+        "/fhir/Binary", content=b"p" * 5000, headers={"content-type": "image/png"}
+    )
+    raw = await http.get(picture.headers["location"], headers={"accept-encoding": accepted})
+    assert "content-encoding" not in raw.headers
+
+
+async def test_every_answer_tells_a_browser_to_run_nothing(http: httpx.AsyncClient) -> None:
+    await http.put("/fhir/Patient/a", json=patient(id="a"), headers=JSON)
+    picture = await http.post(
+        "/fhir/Binary", content=b"<script>", headers={"content-type": "text/html"}
+    )
+    for reply in (
+        await http.get("/fhir/Patient/a"),
+        await http.get("/fhir/Patient/a", headers={"accept": "text/html"}),
+        await http.get("/fhir/Nonsense"),
+        await http.get(picture.headers["location"]),
+        await http.get("/fhir/Patient/a", headers={"authorization": ""}),
+    ):
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in reply.headers["content-security-policy"]
+        assert reply.headers["vary"] == "Accept, Accept-Encoding"
+        assert reply.headers["cache-control"] == "private, no-cache"
+
+
+async def test_a_stranger_is_refused_in_the_format_that_he_reads(http: httpx.AsyncClient) -> None:
+    for accept, content_type in (
+        ("application/fhir+json", "application/fhir+json"),
+        ("application/fhir+xml", "application/fhir+xml"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+        ("image/png", "application/fhir+json"),
+    ):
+        reply = await http.get("/fhir/Patient", headers={"accept": accept, "authorization": ""})
+        assert (reply.status_code, reply.headers["content-type"]) == (
+            401,
+            f"{content_type}; charset=utf-8",
+        )
+        assert "This needs a token." in reply.text
+    unreadable = await http.get("/fhir/Patient?_format=%FF", headers={"authorization": ""})
+    assert unreadable.status_code == 401
+
+
+async def test_a_page_of_a_search_that_has_not_changed_is_304(http: httpx.AsyncClient) -> None:
+    """RFC 9110 section 13.1.2"""
+    await http.put("/fhir/Patient/a", json=patient(id="a"), headers=JSON)
+    for url in (
+        "/fhir/Patient?_count=1",
+        "/fhir/Patient/_history",
+        "/fhir/_history",
+        "/fhir/metadata",
+    ):
+        first = await http.get(url)
+        known = {"if-none-match": f'"x", {first.headers["etag"]}'}
+        again = await http.get(url, headers=known)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == first.headers["etag"]
+        assert (await http.head(url, headers=known)).status_code == 304
+    await http.put("/fhir/Patient/a", json=patient("2", id="a"), headers=JSON)
+    first = await http.get("/fhir/Patient?_count=1", headers={"if-none-match": 'W/"x"'})
+    assert first.status_code == 200
+
+
 async def test_a_packed_request_is_unpacked(http: httpx.AsyncClient) -> None:
     for encoding, pack in (("gzip", gzip.compress), ("deflate", zlib.compress)):
         headers = {**JSON, "content-encoding": encoding}
@@ -187,7 +274,7 @@ async def test_a_body_in_chunks_is_read_whole(http: httpx.AsyncClient) -> None:
 
 async def test_a_url_that_is_too_long_is_refused(http: httpx.AsyncClient) -> None:
     reply = await http.get("/fhir/Patient?name=" + "a" * 3000)
-    assert (reply.status_code, reply.json()["issue"][0]["code"]) == (413, "too-long")
+    assert (reply.status_code, reply.json()["issue"][0]["code"]) == (414, "too-long")
 
 
 async def test_a_large_upload_is_streamed_both_ways(http: httpx.AsyncClient) -> None:

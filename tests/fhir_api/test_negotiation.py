@@ -19,12 +19,24 @@ from tests.fhir_api.client import Client, patient
         (
             "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
             200,
-            "application/fhir+json",
+            "text/html",
         ),
-        ("application/fhir+xml, application/fhir+json;q=0.2", 200, "application/fhir+json"),
-        ("application/fhir+xml", 406, "application/fhir+json"),
+        ("text/*", 200, "text/json"),
+        ("application/json, text/plain, */*", 200, "application/json"),
+        ("application/json+fhir", 200, "application/fhir+json"),
+        ("application/fhir+xml", 200, "application/fhir+xml"),
+        ("application/xml", 200, "application/xml"),
+        ("application/fhir+xml, application/fhir+json", 200, "application/fhir+xml"),
+        ("application/fhir+json, application/fhir+xml", 200, "application/fhir+json"),
+        ("application/fhir+xml;q=0.2, application/fhir+json", 200, "application/fhir+json"),
+        ("*/*, application/fhir+json;q=0", 200, "application/json"),
+        ("application/fhir+xml; fhirVersion=4.0.1", 200, "application/fhir+xml"),
+        ("application/fhir+json; fhirVersion=3.0, text/html", 200, "text/html"),
+        ("application/fhir+json; fhirVersion=3.0", 406, "application/fhir+json"),
         ("image/png", 406, "application/fhir+json"),
         ("application/fhir+json;q=0", 406, "application/fhir+json"),
+        ("application/fhir+json;q=lots", 406, "application/fhir+json"),
+        ("x/y, " * 500, 406, "application/fhir+json"),
     ],
 )
 async def test_accept_chooses_the_format(
@@ -44,14 +56,19 @@ async def test_accept_chooses_the_format(
         ("application/fhir%2Bjson", 200),
         ("application/json", 200),
         ("text/json", 200),
-        ("xml", 406),
-        ("html", 406),
+        ("xml", 200),
+        ("application/fhir%2Bxml", 200),
+        ("application/fhir+xml", 200),
+        ("html", 200),
+        ("text/html", 200),
+        ("application/fhir%2Bjson;fhirVersion=4.0", 200),
+        ("application/fhir%2Bjson;fhirVersion=1.0", 406),
         ("turtle", 406),
     ],
 )
 async def test_format_wins_over_accept(client: Client, wanted: str, status: int) -> None:
     await client.put("Patient/a", patient(id="a"))
-    reply = await client.get(f"Patient/a?_format={wanted}", accept="application/fhir+xml")
+    reply = await client.get(f"Patient/a?_format={wanted}", accept="image/png")
     assert reply.status == status
 
 

@@ -67,12 +67,19 @@ async def test_what_is_no_json_is_400(client: Client) -> None:
 
 
 async def test_a_body_of_another_media_type_is_415(client: Client) -> None:
-    for media_type in ("application/fhir+xml", "text/plain", "application/x-www-form-urlencoded"):
+    for media_type in ("text/plain", "application/x-www-form-urlencoded", "text/html", "x"):
         reply = await client.post("Patient", patient(), content_type=media_type)
         assert (reply.status, reply.code) == (415, "not-supported")
-    latin = "application/fhir+json; charset=iso-8859-1"
-    assert (await client.post("Patient", patient(), content_type=latin)).status == 415
-    for media_type in ("application/json", "application/fhir+json; charset=UTF-8", "text/json"):
+    for parameter in ("charset=iso-8859-1", "fhirVersion=3.0", "fhirVersion=5.0; charset=utf-8"):
+        for name in ("application/fhir+json", "application/fhir+xml"):
+            refused = await client.post("Patient", patient(), content_type=f"{name}; {parameter}")
+            assert refused.status == 415
+    for media_type in (
+        "application/json",
+        "application/fhir+json; charset=UTF-8",
+        "application/fhir+json; fhirVersion=4.0",
+        "text/json",
+    ):
         assert (await client.post("Patient", patient(), content_type=media_type)).status == 201
 
 

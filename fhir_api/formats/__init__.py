@@ -1,0 +1,1 @@
+"""Resources in other clothes than JSON: XML in and out, and a page for a person's browser."""
