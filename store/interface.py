@@ -259,6 +259,14 @@ class Store(Protocol):
         """How many the whole query matches (``sort``, ``after`` and ``limit`` do not count)."""
         ...
 
+    async def vocabulary(self, type: str, param: str, limit: int) -> list[tuple[str | None, str]]:
+        """The first (system, code) that current resources of ``type`` have as a token, or (None, uri), in order.
+
+        Raises:
+            SearchTooCostly: it was broken off.
+        """
+        ...
+
     async def history(self, query: HistoryQuery) -> list[HistoryRow]: ...
 
     async def history_count(self, query: HistoryQuery) -> int: ...

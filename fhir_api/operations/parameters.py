@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import orjson
 
 from fhir_api.api import Api
 from fhir_api.document import Tree, parse
@@ -130,8 +131,18 @@ class Parameters:
             raise given.refused(f"The parameter {name} must be a resource.")
         if given.place == WHOLE_BODY:
             return Sent(tree, self.body, "")
-        body = next(one.resource for one in _sent(self.body) if one.name == name)
-        return Sent(tree, bytes(body), f"{given.place}.resource")
+        return Sent(tree, self.raw(name, "resource"), f"{given.place}.resource")
+
+    def raw(self, name: str, member: str) -> bytes:
+        """A member (``valueMeta``) of the one parameter of that name, as it was sent; it must be there."""
+        given = self.one(name)
+        if given is None or member not in given.item:
+            text = f"The parameter {name} is missing, or has no {member}."
+            raise FhirError(
+                Category.INVALID, text, given.place if given else "Parameters.parameter"
+            )
+        sent = next(one for one in _sent(self.body) if orjson.loads(bytes(one["name"])) == name)
+        return bytes(sent[member])
 
     def all(self, name: str) -> tuple[Given, ...]:
         return self.values.get(name, ())
@@ -147,16 +158,11 @@ class Parameters:
 WHOLE_BODY = "http.body"
 
 
-class _Parameter(msgspec.Struct):
-    name: str
-    resource: msgspec.Raw = msgspec.Raw()
-
-
 class _Parameters(msgspec.Struct):
-    parameter: list[_Parameter] = []
+    parameter: list[dict[str, msgspec.Raw]] = []
 
 
-def _sent(body: bytes) -> list[_Parameter]:
+def _sent(body: bytes) -> list[dict[str, msgspec.Raw]]:
     return msgspec.json.decode(body, type=_Parameters).parameter
 
 
@@ -203,7 +209,8 @@ def parameters_of(
 
 
 def _unknown(known: frozenset[str], place: str) -> FhirError:
-    text = "The operation has no such parameter; it takes " + ", ".join(sorted(known)) + "."
+    takes = ", ".join(sorted(known)) or "none"
+    text = f"The operation has no such parameter; it takes {takes}."
     return FhirError(Category.INVALID, text, place)
 
 

@@ -15,6 +15,7 @@ from fhir_api.api import Api
 from fhir_api.http import Request, Response
 from fhir_api.operations.claim import claim
 from fhir_api.operations.lease import heartbeat, progress, release
+from fhir_api.operations.meta import meta, meta_add, meta_delete
 
 Handler = Callable[[Api, Request], Awaitable[Response]]
 
@@ -93,6 +94,32 @@ _ALL: tuple[Operation, ...] = (
         Level.INSTANCE,
         release,
         "A worker gives a Task back with a reason; it is offered again after a while.",
+    ),
+    Operation(
+        name="meta",
+        levels=frozenset(Level),
+        definition="http://hl7.org/fhir/OperationDefinition/Resource-meta",
+        documentation="The profiles, tags and security labels of a resource, a type or everything.",
+        handler=meta,
+        needs=Interaction.READ,
+    ),
+    Operation(
+        name="meta-add",
+        levels=frozenset({Level.INSTANCE}),
+        definition="http://hl7.org/fhir/OperationDefinition/Resource-meta-add",
+        documentation="Adds profiles, tags and security labels: a new version of the resource.",
+        handler=meta_add,
+        changes_state=True,
+        needs=Interaction.UPDATE,
+    ),
+    Operation(
+        name="meta-delete",
+        levels=frozenset({Level.INSTANCE}),
+        definition="http://hl7.org/fhir/OperationDefinition/Resource-meta-delete",
+        documentation="Takes profiles, tags and security labels away: a new version of the resource.",
+        handler=meta_delete,
+        changes_state=True,
+        needs=Interaction.UPDATE,
     ),
 )
 

@@ -21,7 +21,7 @@ from store.interface import (
     Version,
 )
 from store.query import Query
-from store.sqlite import history, outbox, queue, search, versions
+from store.sqlite import history, outbox, queue, search, versions, vocabulary
 from store.sqlite.changes import Changes
 from store.sqlite.checkpoints import Checkpoints
 from store.sqlite.connections import connect, translated
@@ -111,6 +111,12 @@ class SqliteStore:
     async def count(self, query: Query) -> int:
         statement = self._readers.planned(search.count_statement, self._names, query)
         return int((await self._readers.fetch(statement))[0][0])
+
+    async def vocabulary(self, type: str, param: str, limit: int) -> list[tuple[str | None, str]]:
+        statement = self._readers.run(vocabulary.statement, self._names, type, param, limit)
+        if statement is None:
+            return []
+        return vocabulary.rows(await self._readers.fetch(statement), self._names)
 
     async def history(self, query: HistoryQuery) -> list[HistoryRow]:
         statement = self._readers.run(history.page_statement, self._names, query)

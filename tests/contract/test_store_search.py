@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from store.entries import StringEntry, TokenEntry
+from store.entries import StringEntry, TokenEntry, UriEntry
 from store.interface import Store
 from store.query import (
     AnyOf,
@@ -34,6 +34,23 @@ async def test_search_count_and_pages_equal_a_plain_loop(
 ) -> None:
     """https://hl7.org/fhir/R4/search.html"""
     await answers_equal_a_plain_loop(store, stored, questions)
+
+
+async def test_the_vocabulary_of_a_parameter_is_what_current_resources_have(store: Store) -> None:
+    rows = {
+        "1": (TokenEntry("tag", "s", "b"), TokenEntry("tag", None, "a"), UriEntry("url", "u:1")),
+        "2": (TokenEntry("tag", "s", "b"), TokenEntry("tag", "t", "b"), TokenEntry("x", "s", "c")),
+        "3": (TokenEntry("tag", "s", "gone"),),
+    }
+    for id, entries in rows.items():
+        await store.commit(commit(made("T", id, entries=entries)))
+    await store.commit(commit(made("T", "3", version=2, method="DELETE")))
+    everything = [(None, "a"), ("s", "b"), ("t", "b")]
+    assert sorted(await store.vocabulary("T", "tag", 9), key=lambda one: one[1]) == everything
+    assert len(await store.vocabulary("T", "tag", 2)) == 2
+    assert await store.vocabulary("T", "url", 9) == [(None, "u:1")]
+    assert await store.vocabulary("T", "none", 9) == []
+    assert await store.vocabulary("None", "tag", 9) == []
 
 
 async def test_search_of_a_type_never_stored_finds_nothing(store: Store) -> None:
