@@ -54,9 +54,9 @@ class DecoderProcesses:
         finally:
             alone.shutdown(wait=False)
 
-    async def warm_up(self) -> None:
-        """Starts the children now; the first decoding is then as fast as the others."""
-        await asyncio.gather(*(self.run(_import_decoders) for _ in range(self._processes)))
+    async def warm_up(self, ready: Callable[[], object]) -> None:
+        """Starts the children now and has each call ``ready``; what is run first is then as fast as what follows."""
+        await asyncio.gather(*(self.run(ready) for _ in range(self._processes)))
 
     def close(self) -> None:
         """Ends the children when they are done with what they are at."""
@@ -87,11 +87,3 @@ def _begin_child() -> None:
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def _import_decoders() -> None:
-    import imaging.formats.dicom
-    import imaging.formats.raster
-
-    assert imaging.formats.dicom
-    assert imaging.formats.raster

@@ -29,6 +29,7 @@ from imaging.isolation import DecoderProcesses
 from inference.client import FhirClient
 from inference.engines import EngineName
 from inference.errors import Missing, NotAllowed, Refused, Transient
+from inference.models.chest_xray_pneumonia.view import ready
 from inference.models.registry import InstalledModel
 from inference.workflow.analyse import Workplace, analyse
 from inference.workflow.fetch import Archives
@@ -113,7 +114,7 @@ async def _work(
         archives = Archives(client, Path(directory), trusted=options.trusted_archives)
         decoders = DecoderProcesses(_helpers())
         try:
-            await decoders.warm_up()
+            await decoders.warm_up(ready)
             await Loop(options, client, queue, archives, decoders, reader, stop).run()
         finally:
             await archives.close()

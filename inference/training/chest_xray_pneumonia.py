@@ -25,7 +25,7 @@ import torch
 from inference.engines import Engine
 from inference.engines.onnx_runtime import OnnxEngine
 from inference.models.chest_xray_pneumonia.preprocess import Preprocessing, standardise
-from inference.models.chest_xray_pneumonia.suitability import StudyFacts, screen
+from inference.models.chest_xray_pneumonia.suitability import StudyFacts, screen, unfit
 from inference.models.manifest import Manifest, Weights, manifest_json
 from inference.training.card import model_card
 from inference.training.description import describe
@@ -208,7 +208,7 @@ def evaluated(
             foreign,
             PREPROCESSING,
             settings,
-            lambda plane: screen(plane, facts, manifest).rejection is not None,
+            lambda plane: screen(facts, manifest, unfit(plane)).rejection is not None,
         ),
         "adults": [
             {"name": name, "distance": round(float(distance), 3), "logit": round(float(logit), 3)}

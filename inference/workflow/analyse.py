@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from imaging.errors import ImageError, ImageTooLarge
-from imaging.formats import Image, Limits, read
+from imaging.formats import Limits
 from imaging.isolation import DecoderProcesses
 from inference.client import FhirClient
 from inference.engines import EngineError
@@ -36,15 +37,16 @@ from inference.errors import (
 )
 from inference.models.chest_xray_pneumonia.predict import Prediction
 from inference.models.chest_xray_pneumonia.suitability import StudyFacts
+from inference.models.chest_xray_pneumonia.view import View, view_of
 from inference.results.bundle import resources
-from inference.results.case import Case, Caution, Explanation, Result
+from inference.results.case import Case, Caution, Result
 from inference.workflow.completeness import require_complete
 from inference.workflow.fetch import Archives, Fetched
 from inference.workflow.finish import complete, fail, give_back
 from inference.workflow.hold import Hold
 from inference.workflow.patient import age_years
 from inference.workflow.queue import Handback, TaskQueue
-from inference.workflow.reading import Reader, Reading, Submitted, completed, facts_of
+from inference.workflow.reading import Reader, Reading, completed
 from inference.workflow.source import Picture, Study, candidates, source_of
 from inference.workflow.task import TaskDocument, reference_of
 from inference.workflow.turns import Turns
@@ -115,9 +117,7 @@ async def _answer(place: Workplace, hold: Hold, started: datetime, rank: int) ->
     seen = await _first_suitable(place, hold, source, rank)
     hold.check()
     hold.at("report", 80)
-    explanation = await place.turns.run(rank, place.reader.explain, seen.reading)
-    result = _result(place, hold, source, seen, explanation, started)
-    outputs = await place.turns.run(rank, resources, result)
+    outputs = await place.turns.run(rank, _outputs, place, hold, source, seen, started)
     await complete(place.client, place.queue, hold, outputs)
 
 
@@ -149,11 +149,9 @@ async def _first_suitable(
         data = await file.load()
         hold.at("predict", 50)
         try:
-            image = await _decoded(place, data, rank)
+            image = await _viewed(place, data, rank)
             facts = await _facts(place, hold, source, file, image, analysis)
-            submitted: Submitted = await place.turns.run(
-                rank, place.reader.prepare, image, facts, stat=hold.document.stat
-            )
+            submitted = place.reader.submit(image, facts, stat=hold.document.stat)
             prediction: Prediction = await submitted.predicted()
             reading = place.reader.conclude(submitted, prediction)
         except (Unsuitable, Failed) as refusal:
@@ -182,15 +180,15 @@ async def _files(
     return [archive.file(source, item) for item in candidates(analysis, listed)]
 
 
-async def _decoded(place: Workplace, data: bytes | Path, rank: int) -> Image:
-    """The pixels, decoded in a process of their own; a fetched file is removed.
+async def _viewed(place: Workplace, data: bytes | Path, rank: int) -> View:
+    """What the file shows, decoded in a process of its own; a fetched file is removed.
 
     Raises:
         Failed: they cannot be decoded, or the decoder broke down over them.
     """
     try:
         async with place.turns.turn(rank):
-            return await place.decoders.run(read, data, limits=place.limits)
+            return await place.decoders.run(view_of, data, place.limits, place.reader.preprocessing)
     except ImageTooLarge as error:
         raise Failed("image-too-large", "The image is larger than this worker decodes.") from error
     except ImageError as error:
@@ -205,11 +203,11 @@ async def _facts(
     hold: Hold,
     source: Study | Picture,
     file: Fetched,
-    image: Image,
+    image: View,
     analysis: Analysis,
 ) -> StudyFacts:
     """What the file says, and the study's and the patient's records where it is silent."""
-    facts = facts_of(image)
+    facts = image.facts
     age = None
     if facts.patient_age_years is None:
         at = source.started if isinstance(source, Study) else source.created
@@ -219,14 +217,10 @@ async def _facts(
     return completed(facts, listed.modality if listed else "", words, age)
 
 
-def _result(
-    place: Workplace,
-    hold: Hold,
-    source: Study | Picture,
-    seen: _Seen,
-    explanation: Explanation,
-    started: datetime,
-) -> Result:
+def _outputs(
+    place: Workplace, hold: Hold, source: Study | Picture, seen: _Seen, started: datetime
+) -> list[dict[str, Any]]:
+    """Every resource that the answer leaves."""
     study = source if isinstance(source, Study) else None
     task = hold.document
     case = Case(
@@ -240,11 +234,11 @@ def _result(
         based_on=_service_requests(task),
         encounter=_encounter(task),
     )
-    return Result(
+    result = Result(
         case=case,
         model=place.reader.model,
         findings=seen.reading.findings,
-        explanation=explanation,
+        explanation=place.reader.explain(seen.reading),
         started=started,
         finished=datetime.now(UTC),
         cautions=(*seen.reading.cautions, *seen.cautions),
@@ -252,6 +246,7 @@ def _result(
         organization=place.organization,
         notes=seen.notes,
     )
+    return resources(result)
 
 
 def _require_one_patient(hold: Hold, source: Study | Picture) -> None:

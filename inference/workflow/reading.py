@@ -10,7 +10,6 @@ from functools import partial
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imaging.formats import Image
 from inference.engines import EngineName, choose_engine
@@ -18,7 +17,9 @@ from inference.errors import Unsuitable
 from inference.models.chest_xray_pneumonia.explain import Picture as Drawn
 from inference.models.chest_xray_pneumonia.explain import beside_scale, layers, map_picture
 from inference.models.chest_xray_pneumonia.predict import ChestXrayPneumonia, Prediction
-from inference.models.chest_xray_pneumonia.suitability import StudyFacts, screen
+from inference.models.chest_xray_pneumonia.preprocess import Preprocessing
+from inference.models.chest_xray_pneumonia.suitability import Rejection, StudyFacts, screen
+from inference.models.chest_xray_pneumonia.view import Seen, View, view
 from inference.models.manifest import Code, Manifest
 from inference.models.registry import InstalledModel
 from inference.results.case import Caution, Coded, Explanation, Finding, Model, Picture
@@ -48,8 +49,7 @@ class Reading:
     findings: tuple[Finding, ...]
     cautions: tuple[Caution, ...]
     prediction: Prediction
-    shown: NDArray[np.float32]
-    """The image as displayed, (rows, columns) from 0 to 1."""
+    seen: Seen
 
 
 class Reader:
@@ -85,22 +85,29 @@ class Reader:
         self._network.close()
         self._encoder.shutdown()
 
-    def prepare(self, image: Image, facts: StudyFacts, *, stat: bool) -> Submitted:
-        """Screens the image and hands it to the engine; runs in the caller's thread.
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images are to be looked at for this model."""
+        return self._network.preprocessing
+
+    def submit(self, image: View, facts: StudyFacts, *, stat: bool) -> Submitted:
+        """Screens an image and hands it to the engine; ``facts`` are all that is known of it.
 
         Raises:
             Unsuitable: this model must not answer for this image.
         """
-        shown = image.display()
-        screening = screen(shown, facts, self.manifest)
-        if screening.rejection:
-            raise Unsuitable(str(screening.rejection.reason), screening.rejection.text)
+        seen = image.content
+        screening = screen(facts, self.manifest, seen if isinstance(seen, Rejection) else None)
+        refused = screening.rejection or seen
+        if isinstance(refused, Rejection):
+            raise Unsuitable(str(refused.reason), refused.text)
         if self._out_of_scope is OutOfScope.REJECT:
             for caution in screening.cautions:
                 if caution.out_of_scope:
                     raise Unsuitable("out-of-scope-age", caution.text)
         cautions = tuple(Caution(str(one.code), one.text) for one in screening.cautions)
-        return Submitted(shown, cautions, self._network.submit(shown, stat=stat))
+        answer = self._network.submit_standardised(refused.standardised, stat=stat)
+        return Submitted(refused, cautions, answer)
 
     def conclude(self, submitted: Submitted, prediction: Prediction) -> Reading:
         """What the engine's answer means.
@@ -119,28 +126,29 @@ class Reader:
             probability=prediction.probability,
             threshold=prediction.threshold,
         )
-        return Reading((finding,), submitted.cautions, prediction, submitted.shown)
+        return Reading((finding,), submitted.cautions, prediction, submitted.seen)
 
-    def read(self, image: Image, facts: StudyFacts | None = None) -> Reading:
+    def read(self, image: Image) -> Reading:
         """All of it at once, for callers without an event loop.
 
         Raises:
             Unsuitable: this model must not answer for this image.
             EngineError: the engine failed.
         """
-        submitted = self.prepare(image, facts or facts_of(image), stat=True)
+        viewed = view(image, self.preprocessing)
+        submitted = self.submit(viewed, viewed.facts, stat=True)
         return self.conclude(submitted, submitted.answer.result())
 
     def explain(self, reading: Reading) -> Explanation:
         """Draws where the evidence lies. The files for storage are encoded beside whatever comes next."""
         scale = self.manifest.explanation.full_scale_logit
-        drawn = layers(reading.shown, reading.prediction, scale)
+        drawn = layers(reading.seen.plain, reading.prediction, scale)
         overlay = self._encoder.submit(beside_scale, (drawn.coloured,), scale)
         heat = self._encoder.submit(map_picture, reading.prediction, scale)
-        plain, coloured = np.asarray(drawn.plain), np.asarray(drawn.coloured)
+        coloured = np.asarray(drawn.coloured)
         red_over_blue = coloured[::4, ::4, 0].astype(np.int16) - coloured[::4, ::4, 2]
         return Explanation(
-            radiograph=plain,
+            radiograph=reading.seen.plain,
             overlay=coloured,
             coloured=bool((np.abs(red_over_blue) > VISIBLE_TINT).mean() > VISIBLE_SHARE),
             overlay_picture=partial(_awaited, overlay),
@@ -156,7 +164,7 @@ class Reader:
 class Submitted:
     """An image that waits for its batch."""
 
-    shown: NDArray[np.float32]
+    seen: Seen
     cautions: tuple[Caution, ...]
     answer: Future[Prediction]
 
@@ -184,18 +192,6 @@ def model_of(installed: InstalledModel) -> Model:
     )
 
 
-def facts_of(image: Image) -> StudyFacts:
-    """What the file itself says."""
-    return StudyFacts(
-        modality=image.modality.value if image.modality else "",
-        body_part=image.body_part.value.text if image.body_part else "",
-        view_position=image.view_position.value if image.view_position else "",
-        patient_age_years=image.patient_age_years.value if image.patient_age_years else None,
-        colour=_is_coloured(image),
-        frames=image.frames,
-    )
-
-
 def completed(facts: StudyFacts, modality: str, body_part: str, age: float | None) -> StudyFacts:
     """The file's facts, and the record's where the file is silent. OT says nothing of a modality."""
     return replace(
@@ -209,14 +205,6 @@ def completed(facts: StudyFacts, modality: str, body_part: str, age: float | Non
 def _awaited(encoded: Future[Drawn]) -> Picture:
     drawn = encoded.result()
     return Picture(drawn.png, drawn.rows, drawn.columns)
-
-
-def _is_coloured(image: Image) -> bool:
-    """Whether the channels differ anywhere: a grey picture saved as RGB is no colour picture."""
-    if not image.colour:
-        return False
-    frame = image.frame()
-    return bool((frame[..., :1] != frame).any())
 
 
 def _coded(code: Code) -> Coded:

@@ -54,7 +54,7 @@ async def test_a_decoder_that_breaks_down_is_an_error_and_the_next_is_served() -
 
 async def test_who_shares_the_pool_with_a_breakdown_gets_an_answer_all_the_same() -> None:
     processes = DecoderProcesses(2)
-    await processes.warm_up()
+    await processes.warm_up(os.getpid)
     answers = await asyncio.gather(
         processes.run(slow_square, 4), processes.run(die), return_exceptions=True
     )
@@ -64,7 +64,7 @@ async def test_who_shares_the_pool_with_a_breakdown_gets_an_answer_all_the_same(
 
 
 async def test_the_loop_runs_on_while_a_child_decodes(decoders: DecoderProcesses) -> None:
-    await decoders.warm_up()
+    await decoders.warm_up(os.getpid)
     beats = 0
     decoding = asyncio.create_task(decoders.run(read, sample("RG3_J2KR.dcm")))
     while not decoding.done():

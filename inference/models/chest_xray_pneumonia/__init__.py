@@ -1,10 +1,12 @@
-"""Pneumonia on a frontal chest radiograph: `screen`, `ChestXrayPneumonia`, pictures of the evidence."""
+"""Pneumonia on a frontal chest radiograph: `view`, `screen`, `ChestXrayPneumonia`, pictures of the evidence."""
 
 from inference.models.chest_xray_pneumonia.explain import (
     Picture,
+    beside_scale,
+    displayed,
     evidence_in_image,
+    layers,
     map_picture,
-    overlay_picture,
 )
 from inference.models.chest_xray_pneumonia.predict import ChestXrayPneumonia, Prediction
 from inference.models.chest_xray_pneumonia.suitability import (
@@ -15,7 +17,9 @@ from inference.models.chest_xray_pneumonia.suitability import (
     Screening,
     StudyFacts,
     screen,
+    unfit,
 )
+from inference.models.chest_xray_pneumonia.view import Seen, View, view, view_of
 
 __all__ = [
     "Caution",
@@ -26,9 +30,16 @@ __all__ = [
     "Reason",
     "Rejection",
     "Screening",
+    "Seen",
     "StudyFacts",
+    "View",
+    "beside_scale",
+    "displayed",
     "evidence_in_image",
+    "layers",
     "map_picture",
-    "overlay_picture",
     "screen",
+    "unfit",
+    "view",
+    "view_of",
 ]

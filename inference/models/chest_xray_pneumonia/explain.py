@@ -19,6 +19,7 @@ from inference.models.chest_xray_pneumonia.preprocess import Pixels, shrink
 from inference.models.png import png
 
 Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
 LONGEST_PX = 512
 """The longer side of the pictures; the map has 6 x 6 cells, so that more would show no more."""
@@ -102,23 +103,32 @@ def map_picture(prediction: Prediction, full_scale_logit: float) -> Picture:
     return _picture(shares, text)
 
 
-def overlay_picture(image: Pixels, prediction: Prediction, full_scale_logit: float) -> Picture:
-    """Draw the radiograph, beside it the same with the evidence in colour, and the scale.
+def displayed(image: Pixels) -> Bytes:
+    """Scale a radiograph, displayed as MONOCHROME2, to at most 512 pixels a side.
 
-    `image` is (rows, columns), displayed as MONOCHROME2, the one that was predicted.
+    8 bit, 0 and 255 being the 0.5 % darkest and brightest.
     """
-    drawn = layers(image, prediction, full_scale_logit)
-    return beside_scale((drawn.plain, drawn.coloured), full_scale_logit)
+    rows, columns = _reduced(*image.shape)
+    plane = shrink(np.asarray(image, dtype=np.float32), max(rows, columns))
+    small = Image.fromarray(plane).resize((columns, rows), Image.Resampling.BILINEAR)
+    values = np.asarray(small)
+    low, high = np.quantile(values[::4, ::4], (0.005, 0.995))
+    levels = np.clip((values - low) * (255 / max(float(high - low), 1e-6)), 0, 255)
+    picture: Bytes = (levels + 0.5).astype(np.uint8)
+    return picture
 
 
-def layers(image: Pixels, prediction: Prediction, full_scale_logit: float) -> Layers:
-    """Draw the radiograph and the same with the evidence in colour, as two images of one size."""
-    shape = _reduced(*image.shape)
-    plain = _displayed(image, shape)
-    shares = _shares(prediction, shape, full_scale_logit)
+def layers(plain: Bytes, prediction: Prediction, full_scale_logit: float) -> Layers:
+    """Draw the radiograph and the same with the evidence in colour, as two images of one size.
+
+    `plain` is what `displayed` made of the image that was predicted.
+    """
+    rows, columns = plain.shape
+    grey = Image.fromarray(plain)
+    shares = _shares(prediction, (rows, columns), full_scale_logit)
     tint = shares.point([round(STRONGEST_TINT * level) for level in range(256)])
-    coloured = Image.composite(_coloured(shares), plain.convert("RGB"), tint)
-    return Layers(plain, coloured)
+    coloured = Image.composite(_coloured(shares), grey.convert("RGB"), tint)
+    return Layers(grey, coloured)
 
 
 def beside_scale(pictures: Sequence[Image.Image], full_scale_logit: float) -> Picture:
@@ -143,16 +153,6 @@ def _shares(prediction: Prediction, shape: tuple[int, int], full_scale_logit: fl
     """Evidence as 8 bit shares of the full scale."""
     levels = evidence_in_image(prediction, shape) * (255 / full_scale_logit)
     return Image.fromarray((np.clip(levels, 0, 255) + 0.5).astype(np.uint8))
-
-
-def _displayed(image: Pixels, shape: tuple[int, int]) -> Image.Image:
-    """Scale to 8 bit between the 0.5 % darkest and brightest, and to `shape`."""
-    plane = shrink(np.asarray(image, dtype=np.float32), max(shape))
-    small = Image.fromarray(plane).resize(shape[::-1], Image.Resampling.BILINEAR)
-    values = np.asarray(small)
-    low, high = np.quantile(values[::4, ::4], (0.005, 0.995))
-    levels = np.clip((values - low) * (255 / max(float(high - low), 1e-6)), 0, 255)
-    return Image.fromarray((levels + 0.5).astype(np.uint8))
 
 
 def _coloured(shares: Image.Image) -> Image.Image:

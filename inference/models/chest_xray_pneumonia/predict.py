@@ -93,7 +93,7 @@ class ChestXrayPneumonia:
     ) -> None:
         self.manifest = manifest
         self.engine = engine
-        self._preprocessing = preprocessing_of(manifest)
+        self.preprocessing = preprocessing_of(manifest)
         self._batcher = Batcher(engine, largest=largest_batch, longest_wait_s=longest_wait_s)
 
     def submit(self, image: Pixels, *, stat: bool = False) -> Future[Prediction]:
@@ -102,7 +102,12 @@ class ChestXrayPneumonia:
         `image` is (rows, columns), displayed as MONOCHROME2, at least 2 pixels on a side; `screen`
         it first. The future raises an EngineError where the engine fails.
         """
-        standardised = standardise(image, self._preprocessing)
+        return self.submit_standardised(standardise(image, self.preprocessing), stat=stat)
+
+    def submit_standardised(
+        self, standardised: Standardised, *, stat: bool = False
+    ) -> Future[Prediction]:
+        """As `submit`, of an image that was prepared elsewhere."""
         answer = self._batcher.submit(standardised.pixels[np.newaxis], stat=stat)
         prediction: Future[Prediction] = Future()
         prediction.set_running_or_notify_cancel()

@@ -1,7 +1,7 @@
 """Whether this model may answer for an image, and what a reader must be warned of.
 
-Two looks: at what is known of the study before the model runs (`screen`), and at how far the
-picture is from the training radiographs once it has run (`Prediction.within_limit`, in predict.py).
+Two looks: at the pixels and at what is known of the study before the model runs (`unfit`, `screen`), and at how
+far the picture is from the training radiographs once it has run (`Prediction.within_limit`, in predict.py).
 """
 
 from __future__ import annotations
@@ -85,13 +85,12 @@ class Screening:
     cautions: tuple[Caution, ...] = field(default=())
 
 
-def screen(image: NDArray[np.generic], facts: StudyFacts, manifest: Manifest) -> Screening:
-    """Look at the study's facts and at whether the pixels hold a picture at all.
+def screen(facts: StudyFacts, manifest: Manifest, pixels: Rejection | None = None) -> Screening:
+    """Look at the study's facts; `pixels` is what `unfit` said of the image.
 
-    `image` is (rows, columns), displayed as MONOCHROME2. Facts that are not known reject nothing:
-    then the picture itself has to show that it is a chest radiograph.
+    Facts that are not known reject nothing: then the picture itself has to show that it is a chest radiograph.
     """
-    rejection = _by_facts(facts, manifest.capability) or _by_pixels(image)
+    rejection = _by_facts(facts, manifest.capability) or pixels
     return Screening(rejection, () if rejection else _cautions(facts, manifest.population))
 
 
@@ -122,7 +121,11 @@ def _printable(modality: str) -> str:
     return allowed[:16] or "this modality"
 
 
-def _by_pixels(image: NDArray[np.generic]) -> Rejection | None:
+def unfit(image: NDArray[np.generic]) -> Rejection | None:
+    """Say why the pixels hold no picture at all, where they hold none.
+
+    `image` is (rows, columns), displayed as MONOCHROME2.
+    """
     if image.ndim != 2:
         return Rejection(Reason.PIXELS, "The image is not a single grey plane.")
     short, long = sorted(image.shape)

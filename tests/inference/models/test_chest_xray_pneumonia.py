@@ -15,9 +15,11 @@ from PIL import Image
 from inference.engines import Engine, EngineName, choose_engine
 from inference.models.chest_xray_pneumonia import (
     ChestXrayPneumonia,
+    beside_scale,
+    displayed,
     evidence_in_image,
+    layers,
     map_picture,
-    overlay_picture,
 )
 from inference.models.chest_xray_pneumonia.predict import preprocessing_of, sigmoid
 from inference.models.chest_xray_pneumonia.preprocess import standardise
@@ -142,7 +144,8 @@ def test_the_overlay_shows_the_radiograph_twice_and_colours_only_one(
 ) -> None:
     image = drawn_chest(400, 400)
     prediction = model.predict(image)
-    picture = overlay_picture(image, prediction, full_scale_logit=0.01)
+    drawn = layers(displayed(image), prediction, full_scale_logit=0.01)
+    picture = beside_scale((drawn.plain, drawn.coloured), full_scale_logit=0.01)
     panels = np.asarray(Image.open(io.BytesIO(picture.png))).astype(int)
     assert panels.shape == (picture.rows, picture.columns, 3)
     plain, coloured = panels[:, :400], panels[:, 406:806]

@@ -11,6 +11,7 @@ from inference.models.chest_xray_pneumonia import (
     Screening,
     StudyFacts,
     screen,
+    unfit,
 )
 from inference.models.manifest import Manifest
 from terminology.task_reasons import TASK_REASONS
@@ -23,7 +24,7 @@ CHILD = StudyFacts(modality="CR", body_part="CHEST", view_position="PA", patient
 
 def screened(image: np.ndarray | None = None, **facts: object) -> Screening:
     known = {name: getattr(CHILD, name) for name in CHILD.__slots__} | facts
-    return screen(drawn_chest() if image is None else image, StudyFacts(**known), MANIFEST)
+    return screen(StudyFacts(**known), MANIFEST, None if image is None else unfit(image))
 
 
 def reason(screening: Screening) -> Reason | None:
@@ -39,7 +40,7 @@ def test_a_childs_frontal_chest_radiograph_is_answered_without_caution() -> None
 
 
 def test_a_picture_file_of_which_nothing_is_known_is_answered_with_cautions() -> None:
-    screening = screen(drawn_chest(), StudyFacts(), MANIFEST)
+    screening = screen(StudyFacts(), MANIFEST, unfit(drawn_chest()))
     assert screening.rejection is None
     assert caution_codes(screening) == [CautionCode.AGE_UNKNOWN, CautionCode.VIEW_UNKNOWN]
 

@@ -29,7 +29,7 @@ from tests.deployment import WORKER_TOKEN
 from tests.inference.workflow.site import Site, radiograph, worker, worker_options
 
 DEVICE = "ai-chest-xray-pneumonia-0.0.1"
-STEPS = ("prepare", "explain", "author")
+STEPS = ("decode", "report")
 """The threads' work that one analysis of one image takes, in order."""
 
 
@@ -67,17 +67,19 @@ class Bench:
         """Does something just before the step."""
         number = STEPS.index(step)
         turns = self.place.turns
-        run = turns.run
+        turn = turns.turn
         count = 0
 
-        async def counted(rank: int, work: Any, *args: Any, **kwargs: Any) -> Any:
+        @asynccontextmanager
+        async def counted(rank: int) -> AsyncIterator[None]:
             nonlocal count
             count += 1
             if count - 1 == number:
                 await act()
-            return await run(rank, work, *args, **kwargs)
+            async with turn(rank):
+                yield
 
-        turns.run = counted  # type: ignore[method-assign]
+        turns.turn = counted  # type: ignore[method-assign]
 
 
 @asynccontextmanager
@@ -166,7 +168,7 @@ async def test_a_heartbeat_that_says_cancelled_ends_the_work(
             reached.set()
             await asyncio.Event().wait()
 
-        table.at("explain", wait_for_ever)
+        table.at("report", wait_for_ever)
         work = asyncio.create_task(analyse(table.place, hold))
         hold.belongs_to(work)
         await reached.wait()
@@ -196,7 +198,7 @@ async def test_a_lost_lease_drops_the_results_and_the_next_worker_leaves_one_set
             assert answer.status_code == 200
             taken.append(await second.claim())
 
-        first.at("author", lose)
+        first.at("report", lose)
         await analyse(first.place, hold)
         assert await results(here) == NOTHING
         await analyse(second.place, taken[0])
@@ -216,7 +218,7 @@ async def test_an_edit_by_the_requester_meanwhile_is_kept(
             stored = await here.read(f"Task/{id}")
             assert (await here.put(stored | {"description": "urgent call"})).status_code == 200
 
-        table.at("author", edit)
+        table.at("report", edit)
         await analyse(table.place, hold)
     task = await here.read(f"Task/{id}")
     assert (task["status"], task["description"]) == ("completed", "urgent call")
@@ -236,7 +238,7 @@ async def test_a_task_that_asks_for_another_study_meanwhile_is_done_again(
             changed = stored | {"focus": {"reference": other}}
             assert (await here.put(changed)).status_code == 200
 
-        table.at("author", edit)
+        table.at("report", edit)
         await analyse(table.place, hold)
         assert (await here.read(f"Task/{id}"))["status"] == "requested"
         assert await results(here) == NOTHING
@@ -446,7 +448,7 @@ async def test_there_too_a_cancelled_task_leaves_no_result(
     async with plain_bench(here, model, tmp_path / "files") as table:
         id = (await here.order(imaging_study, patient))["id"]
         hold = await table.claim()
-        table.at("author", lambda: cancel(here, id))
+        table.at("report", lambda: cancel(here, id))
         await analyse(table.place, hold)
         assert hold.dropped == "cancelled"
     assert await results(here) == NOTHING
