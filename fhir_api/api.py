@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from fhir_api.conformance.search_parameters import StoredSearchParameters
 from fhir_api.conformance.watcher import Watcher
 from fhir_api.validation import Validator
 from store.interface import Store
@@ -66,3 +67,4 @@ class Api:
     """Microseconds since 1970."""
     watcher: Watcher | None = None
     """Is told of every commit. None: nobody wants to know of stored definitions."""
+    search_parameters: StoredSearchParameters = field(default_factory=StoredSearchParameters)

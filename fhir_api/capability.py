@@ -20,7 +20,7 @@ from fhir_api.http import FHIR_JSON, Request, Response, json_response
 from fhir_api.negotiation import FHIR_XML
 from fhir_api.operations.registry import Level, operations
 from fhir_api.patches.read import JSON_PATCH
-from fhir_api.search.parameters import parameters_of
+from fhir_api.search.parameters import R4_PARAMETERS, SearchParameters
 
 FHIR_VERSION = "4.0.1"
 DATE = "2026-11-23"
@@ -45,7 +45,8 @@ SEARCH_TYPES = frozenset({"token", "string", "reference", "date", "number", "qua
 
 async def metadata(api: Api, request: Request) -> Response:
     """200 with the CapabilityStatement, 304 where the client has it. Open to everybody."""
-    body, tag = _statement(request.base_url, api.options.software_name)
+    parameters = api.search_parameters.active
+    body, tag = _statement(request.base_url, api.options.software_name, parameters)
     headers = (("ETag", tag), ("Cache-Control", "max-age=60"))
     if is_named(tag, request.headers.get("if-none-match", "")):
         return Response(304, headers)
@@ -61,17 +62,21 @@ def software_version() -> str:
 
 
 @lru_cache(maxsize=16)
-def _statement(base_url: str, software_name: str) -> tuple[bytes, str]:
-    body = orjson.dumps(capability_statement(base_url, software_name))
+def _statement(
+    base_url: str, software_name: str, parameters: SearchParameters
+) -> tuple[bytes, str]:
+    body = orjson.dumps(capability_statement(base_url, software_name, parameters))
     return body, f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
 
 
-def capability_statement(base_url: str, software_name: str) -> dict[str, Any]:
+def capability_statement(
+    base_url: str, software_name: str, parameters: SearchParameters = R4_PARAMETERS
+) -> dict[str, Any]:
     """What this server can do, as a JSON tree."""
     rest: dict[str, Any] = {
         "mode": "server",
         "security": {"description": "A bearer token; only metadata is open."},
-        "resource": [_resource(type) for type in sorted(RESOURCE_TYPES)],
+        "resource": [_resource(type, parameters) for type in sorted(RESOURCE_TYPES)],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
         "operation": list(_operations(SYSTEM)),
     }
@@ -89,8 +94,8 @@ def capability_statement(base_url: str, software_name: str) -> dict[str, Any]:
     }
 
 
-def _resource(type: str) -> dict[str, Any]:
-    parameters = sorted(parameters_of(type).values(), key=lambda parameter: parameter.code)
+def _resource(type: str, known: SearchParameters) -> dict[str, Any]:
+    parameters = sorted(known.of(type).values(), key=lambda parameter: parameter.code)
     row: dict[str, Any] = {
         "type": type,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",

@@ -95,6 +95,7 @@ def build_app(settings: Settings) -> App:
     key = deployment_key(settings.data_dir)
     fhir_url = settings.fhir_url
     store = SqliteStore.open(settings.data_dir)
+    watcher = Watcher(store)
     api = Api(
         store=store,
         validator=Validator(),
@@ -110,8 +111,9 @@ def build_app(settings: Settings) -> App:
             attempt_limit=settings.attempt_limit,
             lease_s=settings.lease_s,
         ),
-        watcher=Watcher(store),
+        watcher=watcher,
     )
+    watcher.listen(("SearchParameter",), api.search_parameters.changed)
     authenticate = TokenAuthentication(settings.token, settings.worker_token)
     links = ReportLinks(derived(key, "report links"))
     archive = archive_of(api, settings.upload_limit_bytes)

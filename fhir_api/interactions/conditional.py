@@ -12,6 +12,7 @@ from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import query_pairs, version_of_etag
 from fhir_api.search import compile_conditions
+from fhir_api.search.criterion import Reading
 from store.interface import Guard, Version
 from store.query import Query
 
@@ -41,7 +42,9 @@ async def find_matches(
     if not pairs:
         text = f"The condition on {type} has no search criteria."
         raise FhirError(Category.PRECONDITION, text, type)
-    where = compile_conditions(type, pairs, base_url)
+    known = api.search_parameters.active
+    reading = Reading(base_url, api.clock(), api.options.chain_limit, known)
+    where = compile_conditions(type, pairs, reading)
     page = await api.store.search(Query(type, where, limit=limit))
     versions = tuple(hit.version for hit in page.hits)
     return Matches(versions, Guard(type, where, tuple(v.id for v in versions)), page.more)

@@ -86,7 +86,8 @@ class ConditionalReferences:
             tree = draft(self._api, type, body).tree
         except FhirError:
             return False  # refused in its own place
-        return _meets_all(where, id, entries_of(type, tree, self._base_url))
+        added = self._api.search_parameters.active.added(type)
+        return _meets_all(where, id, entries_of(type, tree, self._base_url, added))
 
 
 class _CannotTell(Exception):

@@ -62,6 +62,8 @@ def checked(api: Api, type: str, tree: Tree, body: bytes) -> Draft:
     if issues and any(issue.is_error for issue in issues):
         text = f"The {type} is not valid."
         raise FhirError(Category.UNPROCESSABLE, text, issues=issues)
+    if type == "SearchParameter":
+        api.search_parameters.check(tree)
     return Draft(type, tree, body)
 
 
@@ -123,7 +125,7 @@ async def build_write(
         last_updated_us=now_us,
         method=method,
         content=stamp(body, id, version, instant(now_us)),
-        entries=entries_of(type, resource.tree, base_url),
+        entries=entries_of(type, resource.tree, base_url, api.search_parameters.active.added(type)),
         blob=blob,
         blobs=(blob,) if blob else (),
         queue=queue,

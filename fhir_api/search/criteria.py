@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from fhir_api.api import utc_now_us
 from fhir_api.document import ID
 from fhir_api.errors import Category, FhirError, Issue
 from fhir_api.search.conditions import CONDITIONS, MODIFIERS, date_range
 from fhir_api.search.criterion import Criterion, Reading, invalid, not_supported, shown
 from fhir_api.search.grammar import Pairs, ParameterName, split, unescape
 from fhir_api.search.joins import chained, reverse_chained
-from fhir_api.search.parameters import not_searchable, parameters_of
+from fhir_api.search.parameters import not_searchable
 from store.query import AllOf, AnyOf, Condition, IdIn, Not, Present, ReferredBy, UpdatedIs
 
 MAX_CRITERIA = 64
@@ -65,9 +64,7 @@ class Criteria:
     ignored: tuple[Issue, ...]
 
 
-def compile_conditions(
-    type: str, pairs: Pairs, base_url: str, now_us: int | None = None
-) -> tuple[Condition, ...]:
+def compile_conditions(type: str, pairs: Pairs, reading: Reading) -> tuple[Condition, ...]:
     """The conditions of a conditional interaction or reference: each pair must be understood.
 
     ``_format`` and ``_pretty`` are the request's own and left out; () where nothing else is there.
@@ -79,8 +76,7 @@ def compile_conditions(
     for name, _ in pairs:
         if ParameterName.of(name).code in RESULT_PARAMETERS - ANSWER_FORMAT:
             raise invalid(name, "only criteria may stand here")
-    now = utc_now_us() if now_us is None else now_us
-    return read_criteria(type, pairs, Reading(base_url, now), strict=True).where
+    return read_criteria(type, pairs, reading, strict=True).where
 
 
 def read_criteria(type: str, pairs: Pairs, reading: Reading, *, strict: bool) -> Criteria:
@@ -151,7 +147,7 @@ def _condition(asked: _Asked, type: str, written: str, steps: int) -> Condition 
 
     name = ParameterName.of(written)
     if name.code == "_has":
-        return reverse_chained(type, asked.name, written, inner)
+        return reverse_chained(asked.reading.parameters, type, asked.name, written, inner)
     if name.code == "_list":
         return _list_condition(asked, name)
     if name.code in NOT_SUPPORTED:
@@ -160,14 +156,15 @@ def _condition(asked: _Asked, type: str, written: str, steps: int) -> Condition 
         raise not_supported(asked.name, "its only modifier is ':iterate'")
     if name.code in RESULT_PARAMETERS:
         raise invalid(asked.name, "it takes no modifier" if steps == 0 else "it is no criterion")
-    parameter = parameters_of(type).get(name.code)
+    parameter = asked.reading.parameters.of(type).get(name.code)
     if parameter is None:
         obstacle = not_searchable(type).get(name.code)
         if obstacle is not None:
             raise not_supported(asked.name, obstacle)
         return None
     if name.chain is not None:
-        return chained(asked.name, parameter, name, name.chain, inner)
+        known = asked.reading.parameters
+        return chained(known, asked.name, parameter, name, name.chain, inner)
     allowed = _SPECIAL_MODIFIERS.get(name.code) or MODIFIERS.get(parameter.type, frozenset())
     if name.modifier is not None and name.modifier not in allowed:
         raise not_supported(asked.name, f"no modifier ':{name.modifier}' for a {parameter.type}")

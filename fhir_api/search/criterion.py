@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fhir_api.errors import Category, FhirError, Issue
-from fhir_api.search.parameters import SearchParameter
+from fhir_api.search.parameters import R4_PARAMETERS, SearchParameter, SearchParameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Reading:
     """The time that ``ap`` measures from, microseconds since 1970."""
     chain_limit: int = 4
     """How many references one parameter may lead over, by chains and ``_has`` together."""
+    parameters: SearchParameters = R4_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class WhereExtension:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionValue:
-    """The values of the extension with this url: ``extension('…')``; what is searched is its value."""
+    """The values of the extension with this url: ``extension('…').value``, and ``extension('…')`` as R4 has it."""
 
     url: str
 
@@ -201,4 +201,9 @@ class _Parser:
 
 
 def _extended(paths: tuple[Path, ...], step: Step) -> tuple[Path, ...]:
-    return tuple((*path, step) for path in paths)
+    return tuple(_followed(path, step) for path in paths)
+
+
+def _followed(path: Path, step: Step) -> Path:
+    said_already = step == Member("value") and isinstance(path[-1], ExtensionValue)
+    return path if said_already else (*path, step)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from fhir_api.search.extractor import Extractor, compile_extractor
+from fhir_api.search.parameters import SearchParameter, parameters_of
 from store.entries import Entry
 
 
-def entries_of(type: str, resource: dict[str, Any], base_url: str) -> tuple[Entry, ...]:
+def entries_of(
+    type: str, resource: dict[str, Any], base_url: str, added: tuple[SearchParameter, ...] = ()
+) -> tuple[Entry, ...]:
     """The index entries of ``resource``, each once, in the order of its elements.
 
-    An absolute reference below ``base_url`` is a local one. ``_id`` and ``_lastUpdated`` have no entries: the store
+    ``added`` are parameters beyond R4's. An absolute reference below ``base_url`` is a local one. ``_id`` and ``_lastUpdated`` have no entries: the store
     answers them from its own columns. Parts that R4 does not allow have none either, so this never raises for what a
     client sent. Raises KeyError where ``type`` is no resource type.
     """
     found: list[Entry] = []
-    _extractor(type)(resource, found.append, base_url)
+    _extractor(type, added)(resource, found.append, base_url)
     return tuple(dict.fromkeys(found))
 
 
-@cache
-def _extractor(type_: str) -> Extractor:
-    return compile_extractor(type_)
+@lru_cache(maxsize=512)
+def _extractor(type_: str, added: tuple[SearchParameter, ...]) -> Extractor:
+    return compile_extractor(type_, (*parameters_of(type_).values(), *added))

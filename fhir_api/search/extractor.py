@@ -13,7 +13,7 @@ The function visits each element that some parameter reads once, and calls for e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from fhir_api.definitions.code_sets import code_set, systems_of
@@ -21,7 +21,7 @@ from fhir_api.definitions.elements import is_primitive
 from fhir_api.search import index_references, index_values
 from fhir_api.search.expressions import WhereEquals
 from fhir_api.search.index_values import Add, Json
-from fhir_api.search.parameters import parameters_of
+from fhir_api.search.parameters import SearchParameter
 from fhir_api.search.paths import Child, Node, Only, tree_of
 
 Extractor: TypeAlias = Callable[[Json, Add, str], None]
@@ -79,17 +79,10 @@ _PYTHON_TYPES = {
 }
 
 
-def compile_extractor(type_: str, codes: frozenset[str] | None = None) -> Extractor:
-    """The function that appends the entries of a resource of ``type_`` with ``add``.
-
-    ``codes``: only those of these parameters; None: of all.
-    """
-    parameters = [
-        p
-        for p in parameters_of(type_).values()
-        if p.code not in COLUMNS and (codes is None or p.code in codes)
-    ]
-    return _Compiler().function(type_, tree_of(type_, parameters))
+def compile_extractor(type_: str, parameters: Iterable[SearchParameter]) -> Extractor:
+    """The function that appends the entries of a resource of ``type_`` under the parameters with ``add``."""
+    indexed = [p for p in parameters if p.code not in COLUMNS]
+    return _Compiler().function(type_, tree_of(type_, indexed))
 
 
 class _Compiler:
@@ -171,6 +164,15 @@ class _Compiler:
 
     def _line(self, depth: int, text: str) -> None:
         self._lines.append("    " * depth + text)
+
+
+def is_indexed(type_: str, parameter: SearchParameter) -> bool:
+    """Whether the parameter finds anything that it can index in a resource of ``type_``.
+
+    Raises:
+        UnsupportedExpression: it cannot be compiled.
+    """
+    return _indexed(tree_of(type_, (parameter,)))
 
 
 def _indexed(node: Node) -> bool:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from fhir_api.access import NOBODY
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import Issue
 from fhir_api.search.criterion import invalid
-from fhir_api.search.parameters import parameters_of, target_types
+from fhir_api.search.parameters import SearchParameters
 from fhir_api.search.references import Key, references_of
 from store.interface import Store, Version
 from store.query import AnyOf, Condition, IdIn, Query, ReferenceIs, Visible, restricted
@@ -49,7 +48,9 @@ class Included:
 NO_INCLUDES = Included(())
 
 
-def read_include(types: Sequence[str], name: str, value: str) -> Include:
+def read_include(
+    parameters: SearchParameters, types: Sequence[str], name: str, value: str
+) -> Include:
     """Reads ``ImagingStudy:subject``, ``Task:focus:ImagingStudy``, ``Task:*`` or ``*``; ``types`` are the matches'.
 
     ``name`` is _include or _revinclude, with or without ':iterate'.
@@ -70,14 +71,16 @@ def read_include(types: Sequence[str], name: str, value: str) -> Include:
         raise invalid(name, "its target is no resource type")
     if reverse and not iterate and target is not None and target not in types:
         raise invalid(name, f"it points at a match, which is a {' or '.join(types)}")
-    codes = reference_codes(source) if rest[0] == "*" else (rest[0],)
-    if not codes or not set(codes) <= set(reference_codes(source)):
+    known = parameters.references(source)
+    codes = known if rest[0] == "*" else (rest[0],)
+    if not codes or not set(codes) <= set(known):
         raise invalid(name, f"{source} has no such reference parameter")
     return Include(source, codes, target, reverse, iterate)
 
 
 async def included(
     store: Store,
+    parameters: SearchParameters,
     visible: Visible,
     matches: Sequence[Version],
     includes: Sequence[Include],
@@ -88,13 +91,14 @@ async def included(
 
     Args:
         store: where to look.
+        parameters: which references there are.
         visible: what the caller sees of each type.
         matches: the page.
         includes: as asked for.
         base_url: absolute references below it are local ones.
         limit: the most to add.
     """
-    adding = _Adding(store, visible, base_url, limit, {(m.type, m.id) for m in matches})
+    adding = _Adding(store, parameters, visible, base_url, limit, {(m.type, m.id) for m in matches})
     following, frontier = tuple(includes), matches
     iterating = tuple(include for include in includes if include.iterate)
     while frontier and following and not adding.truncated:
@@ -116,9 +120,16 @@ class _Adding:
     """What has been found so far."""
 
     def __init__(
-        self, store: Store, visible: Visible, base_url: str, limit: int, seen: set[Key]
+        self,
+        store: Store,
+        parameters: SearchParameters,
+        visible: Visible,
+        base_url: str,
+        limit: int,
+        seen: set[Key],
     ) -> None:
         self._store = store
+        self._parameters = parameters
         self._visible = visible
         self._base_url = base_url
         self._limit = limit
@@ -132,7 +143,7 @@ class _Adding:
             key
             for include in includes
             for version in frontier
-            for key in _targets(version, include, self._base_url)
+            for key in self._targets(version, include)
             if key not in self._seen and self._sees(key[0]) != NOBODY
         )
         # What is not there counts, too: how much is looked at is bounded, not only how much is found.
@@ -145,7 +156,7 @@ class _Adding:
         for target, versions in _by_type(frontier):
             if include.target not in (None, target):
                 continue
-            for source, codes in _sources(include, target):
+            for source, codes in self._sources(include, target):
                 step = max(1, TERMS // len(codes))
                 for start in range(0, len(versions), step):
                     refers = tuple(
@@ -181,6 +192,23 @@ class _Adding:
                 found.update({(type, hit.version.id): hit.version for hit in page.hits})
         return [found[key] for key in keys if key in found]
 
+    def _targets(self, version: Version, include: Include) -> Iterator[Key]:
+        """The local resources that a version refers to by the include."""
+        if include.source not in (None, version.type):
+            return
+        known = self._parameters.of(version.type)
+        codes = include.codes if include.source else self._parameters.references(version.type)
+        references = references_of(version.type, tuple(known[code] for code in codes))
+        for type, id in references(version.content, self._base_url):
+            if include.target in (None, type):
+                yield type, id
+
+    def _sources(self, include: Include, target: str) -> Iterable[tuple[str, tuple[str, ...]]]:
+        """The types, with their parameters, that can refer to a ``target`` by a reverse include."""
+        if include.source is not None:
+            return [(include.source, include.codes)]
+        return self._parameters.referring_to(target)
+
     def _sees(self, type: str) -> tuple[Condition, ...]:
         if type not in self._conditions:
             self._conditions[type] = self._visible(type)
@@ -191,45 +219,8 @@ class _Adding:
         self.found.append(version)
 
 
-def _targets(version: Version, include: Include, base_url: str) -> Iterator[Key]:
-    """The local resources that a version refers to by the include."""
-    if include.source not in (None, version.type):
-        return
-    codes = include.codes if include.source else reference_codes(version.type)
-    for type, id in references_of(version.type, codes)(version.content, base_url):
-        if include.target in (None, type):
-            yield type, id
-
-
-def _sources(include: Include, target: str) -> Iterable[tuple[str, tuple[str, ...]]]:
-    """The types, with their parameters, that can refer to a ``target`` by a reverse include."""
-    if include.source is not None:
-        return [(include.source, include.codes)]
-    return _referring_to(target)
-
-
-@cache
-def _referring_to(target: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    sources = []
-    for type in sorted(RESOURCE_TYPES):
-        codes = tuple(
-            code
-            for code in reference_codes(type)
-            if target in (target_types(parameters_of(type)[code]) or (target,))
-        )
-        if codes:
-            sources.append((type, codes))
-    return tuple(sources)
-
-
 def _by_type(versions: Iterable[Version]) -> Iterable[tuple[str, list[Version]]]:
     groups: dict[str, list[Version]] = {}
     for version in versions:
         groups.setdefault(version.type, []).append(version)
     return groups.items()
-
-
-@cache
-def reference_codes(type: str) -> tuple[str, ...]:
-    """The reference parameters of ``type``."""
-    return tuple(p.code for p in parameters_of(type).values() if p.type == "reference")

@@ -11,7 +11,7 @@ from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import FhirError
 from fhir_api.search.criterion import invalid
 from fhir_api.search.grammar import ParameterName
-from fhir_api.search.parameters import SearchParameter, parameters_of, target_types
+from fhir_api.search.parameters import SearchParameter, SearchParameters, target_types
 from store.query import AnyOf, Condition, ReferredBy, RefersTo
 
 HAS = "_has:"
@@ -23,13 +23,19 @@ Inner = Callable[[str, str], Condition]
 
 
 def chained(
-    name: str, parameter: SearchParameter, written: ParameterName, rest: str, inner: Inner
+    parameters: SearchParameters,
+    name: str,
+    parameter: SearchParameter,
+    written: ParameterName,
+    rest: str,
+    inner: Inner,
 ) -> Condition:
     """The condition that ``parameter`` leads to a resource which meets what the ``rest`` of the name asks.
 
     Without a type (``subject.name``) it may be of any type that the reference allows and the rest fits.
 
     Args:
+        parameters: all that there are.
         name: as the client wrote it, for refusals.
         parameter: the chain's first step.
         written: that step with its modifier, which may only be a type.
@@ -46,7 +52,7 @@ def chained(
             raise invalid(name, f"{parameter.code} does not point at a {written.modifier}")
         types = (written.modifier,)
     first = ParameterName.of(rest).code
-    fitting = [t for t in types if first == "_has" or first in parameters_of(t)] or types[:1]
+    fitting = [t for t in types if first == "_has" or first in parameters.of(t)] or types[:1]
     if not fitting or len(fitting) > MAX_TARGET_TYPES:
         raise invalid(name, f"it has to name a type, as in {parameter.code}:Patient.{first}")
     steps: list[Condition] = []
@@ -61,10 +67,13 @@ def chained(
     return steps[0] if len(steps) == 1 else AnyOf(tuple(steps))
 
 
-def reverse_chained(type: str, name: str, written: str, inner: Inner) -> Condition:
+def reverse_chained(
+    parameters: SearchParameters, type: str, name: str, written: str, inner: Inner
+) -> Condition:
     """The condition that some resource refers to this one, of ``type``, and meets what the rest of the name asks.
 
     Args:
+        parameters: all that there are.
         type: what is searched, at which the reference must be able to point.
         name: as the client wrote it, for refusals.
         written: ``_has:Observation:patient:code``, a part of the name.
@@ -76,7 +85,7 @@ def reverse_chained(type: str, name: str, written: str, inner: Inner) -> Conditi
     source, code, rest = parts
     if source not in RESOURCE_TYPES:
         raise invalid(name, "it names no resource type")
-    parameter = parameters_of(source).get(code)
+    parameter = parameters.of(source).get(code)
     if parameter is None or parameter.type != "reference":
         raise invalid(name, f"{source} has no such reference parameter")
     types = target_types(parameter)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from fhir_api.errors import Issue
 from fhir_api.search.criterion import invalid, not_supported
-from fhir_api.search.parameters import not_searchable, parameters_of
+from fhir_api.search.parameters import SearchParameters, not_searchable
 from store.query import SortField, SortKey
 
 MAX_KEYS = 8
@@ -30,7 +30,7 @@ class Order:
 NO_ORDER = Order((), "", ())
 
 
-def read_order(type: str, value: str, *, strict: bool) -> Order:
+def read_order(parameters: SearchParameters, type: str, value: str, *, strict: bool) -> Order:
     """Reads ``_sort=status,-date``.
 
     Raises:
@@ -44,7 +44,7 @@ def read_order(type: str, value: str, *, strict: bool) -> Order:
     ignored: list[Issue] = []
     for rule in rules:
         code = rule.removeprefix("-")
-        field = _field(type, code)
+        field = _field(parameters, type, code)
         if field is None:
             unknown = invalid("_sort", f"it names a parameter that {type} does not have")
             if strict:
@@ -56,10 +56,10 @@ def read_order(type: str, value: str, *, strict: bool) -> Order:
     return Order(tuple(keys), ",".join(used), tuple(ignored))
 
 
-def _field(type: str, code: str) -> SortField | None:
+def _field(parameters: SearchParameters, type: str, code: str) -> SortField | None:
     if code in _COLUMNS:
         return _COLUMNS[code]
-    parameter = parameters_of(type).get(code)
+    parameter = parameters.of(type).get(code)
     if parameter is not None:
         return SortField(parameter.type)
     if code == "_score" or code in not_searchable(type):

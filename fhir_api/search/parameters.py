@@ -1,9 +1,10 @@
-"""The search parameters of R4, by resource type (https://hl7.org/fhir/R4/searchparameter-registry.html)."""
+"""The search parameters of R4 (https://hl7.org/fhir/R4/searchparameter-registry.html), and those added to them."""
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -72,6 +73,82 @@ def not_searchable(type: str) -> Mapping[str, str]:
     return MappingProxyType({code: why for code, why in obstacles.items() if why is not None})
 
 
+class SearchParameters:
+    """What the types can be searched by: R4's parameters and those that were added. It never changes: where the added
+    ones do, another takes its place.
+    """
+
+    def __init__(self, added: Iterable[SearchParameter] = ()) -> None:
+        """Of several added with one code, the first one on a type counts."""
+        self._by_base: dict[str, list[SearchParameter]] = {}
+        for parameter in added:
+            self._by_base.setdefault(parameter.base, []).append(parameter)
+        self._added: dict[str, tuple[SearchParameter, ...]] = {
+            type: tuple(here.values())
+            for type in (RESOURCE_TYPES if self._by_base else ())
+            if (here := self._added_on(type))
+        }
+        self._of = {
+            type: MappingProxyType({**parameters_of(type), **{p.code: p for p in here}})
+            for type, here in self._added.items()
+        }
+        self._referring: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {}
+
+    def of(self, type: str) -> Mapping[str, SearchParameter]:
+        """Every parameter that ``type`` can be searched by. Raises KeyError where ``type`` is no resource type."""
+        return self._of.get(type) or parameters_of(type)
+
+    def added(self, type: str) -> tuple[SearchParameter, ...]:
+        """Those of ``type`` that are not R4's."""
+        return self._added.get(type, ())
+
+    def types(self) -> Iterable[str]:
+        """The types that have parameters which are not R4's."""
+        return self._added.keys()
+
+    def digest(self, type: str) -> str:
+        """Another text for other added parameters; '' for none."""
+        if type not in self._added:
+            return ""
+        rows = sorted((p.code, p.type, p.expression, p.targets) for p in self._added[type])
+        return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
+
+    def references(self, type: str) -> tuple[str, ...]:
+        """The codes of the reference parameters of ``type``."""
+        return tuple(p.code for p in self.of(type).values() if p.type == "reference")
+
+    def referring_to(self, target: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The types with their reference parameters that can point at a ``target``."""
+        if target not in self._referring:
+            sources = [
+                (type, tuple(c for c in self.references(type) if self._points(type, c, target)))
+                for type in sorted(RESOURCE_TYPES)
+            ]
+            self._referring[target] = tuple((type, codes) for type, codes in sources if codes)
+        return self._referring[target]
+
+    def _points(self, type: str, code: str, target: str) -> bool:
+        return target in (target_types(self.of(type)[code]) or (target,))
+
+    def _added_on(self, type: str) -> dict[str, SearchParameter]:
+        found: dict[str, SearchParameter] = {}
+        base: str | None = type
+        while base is not None:
+            for parameter in self._by_base.get(base, ()):
+                if parameter.code not in _defined(type):
+                    found.setdefault(parameter.code, parameter)
+            base = TYPES[base].base
+        return found
+
+
+R4_PARAMETERS = SearchParameters()
+
+
+def is_defined(type: str, code: str) -> bool:
+    """Whether R4 has a parameter of that code on the type, searchable or not."""
+    return code in _defined(type)
+
+
 def target_types(parameter: SearchParameter) -> tuple[str, ...]:
     """The resource types that values of a reference parameter may point at. (): R4 does not say."""
     match = _ONLY_TYPE.search(parameter.expression)
@@ -80,6 +157,7 @@ def target_types(parameter: SearchParameter) -> tuple[str, ...]:
     return tuple(type for type in parameter.targets if type in RESOURCE_TYPES)
 
 
+@cache
 def _defined(type: str) -> dict[str, SearchParameter]:
     if type not in RESOURCE_TYPES:
         raise KeyError(type)

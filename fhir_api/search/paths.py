@@ -21,6 +21,9 @@ from fhir_api.search.expressions import (
 )
 from fhir_api.search.parameters import SearchParameter
 
+MOST_ALTERNATIVES = 64
+"""A value[x] of an extension is of about fifty types; the values within those are more than anybody means."""
+
 
 @dataclass(frozen=True, slots=True)
 class Child:
@@ -60,15 +63,16 @@ class Node:
 
 
 def tree_of(type_: str, parameters: Iterable[SearchParameter]) -> Node:
-    """The tree whose root is a resource of ``type_``.
+    """The tree whose root is a resource of ``type_``. Paths that begin at another type are left out.
 
     Raises:
-        UnsupportedExpression: an expression names what the type does not have.
+        UnsupportedExpression: an expression names what the type does not have, or leads to too much.
     """
     root = Node(type_)
     for parameter in parameters:
         for path in parse(parameter.expression):
-            _grow(root, parameter, path)
+            if isinstance(path[0], Member) and is_a(type_, path[0].name):
+                _grow(root, parameter, path)
     return root
 
 
@@ -85,7 +89,7 @@ def _grow(root: Node, parameter: SearchParameter, path: Path) -> None:
             return
         else:
             nodes = [following for node in nodes for following in _following(node, step)]
-        if not nodes:
+        if not 0 < len(nodes) <= MOST_ALTERNATIVES:
             raise UnsupportedExpression(parameter.expression)
     for node in nodes:
         if node.type == "Resource":

@@ -10,6 +10,7 @@ from fhir_api.search.criterion import invalid
 from fhir_api.search.grammar import Pairs
 from fhir_api.search.include import Include, read_include
 from fhir_api.search.order import NO_ORDER, read_order
+from fhir_api.search.parameters import SearchParameters
 from fhir_api.search.subset import Subset, Summary, read_subset
 from store.query import SortKey
 
@@ -46,11 +47,18 @@ class Presentation:
 
 
 def read_presentation(
-    type: str, pairs: Pairs, *, page_size: int, page_limit: int, strict: bool
+    parameters: SearchParameters,
+    type: str,
+    pairs: Pairs,
+    *,
+    page_size: int,
+    page_limit: int,
+    strict: bool,
 ) -> Presentation:
     """Reads the result parameters among ``pairs``; criteria are passed over.
 
     Args:
+        parameters: what may be sorted and included by.
         type: the resource type that is searched.
         pairs: names and values, percent-decoded.
         page_size: the count where none is asked for.
@@ -61,13 +69,15 @@ def read_presentation(
         FhirError: ``invalid``: a value that cannot be understood, or two that exclude each other.
     """
     said = _said_once(pairs)
-    order = read_order(type, said["_sort"], strict=strict) if "_sort" in said else NO_ORDER
+    order = NO_ORDER
+    if "_sort" in said:
+        order = read_order(parameters, type, said["_sort"], strict=strict)
     count = (
         min(_count(said["_count"]), page_limit) if "_count" in said else min(page_size, page_limit)
     )
     subset = read_subset(said)
     includes = tuple(
-        read_include((type,), name, value) for name, value in pairs if name in INCLUDES
+        read_include(parameters, (type,), name, value) for name, value in pairs if name in INCLUDES
     )
     if includes and subset.summary is Summary.TEXT:
         raise invalid("_summary", "'text' excludes '_include' and '_revinclude'")

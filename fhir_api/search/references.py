@@ -7,13 +7,13 @@ Only the top-level members that the parameters start at are decoded, so that a s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from fhir_api.search.extractor import compile_extractor
-from fhir_api.search.parameters import parameters_of
+from fhir_api.search.parameters import SearchParameter
 from fhir_api.search.paths import Child, tree_of
 from store.entries import Entry, ReferenceEntry
 
@@ -24,13 +24,12 @@ References = Callable[[bytes, str], Iterator[Key]]
 """From a resource's JSON and the base URL below which absolute references are local ones, in the order they stand."""
 
 
-@cache
-def references_of(type: str, codes: tuple[str, ...]) -> References:
-    """The function that finds the local references of a resource of ``type`` under the parameters ``codes``."""
-    parameters = [parameters_of(type)[code] for code in codes]
+@lru_cache(maxsize=1024)
+def references_of(type: str, parameters: tuple[SearchParameter, ...]) -> References:
+    """The function that finds the local references of a resource of ``type`` under these parameters."""
     ways = tree_of(type, parameters).children
     members = list(dict.fromkeys(way.name for way in ways if isinstance(way, Child)))
-    extract = compile_extractor(type, frozenset(codes))
+    extract = compile_extractor(type, parameters)
     decoder = _decoder(members)
 
     def references(content: bytes, base_url: str) -> Iterator[Key]:

@@ -78,6 +78,7 @@ async def search(api: Api, type: str, pairs: Pairs, request: Request) -> Respons
     if shape.includes:
         others = await included(
             api.store,
+            api.search_parameters.active,
             asked.visible,
             versions,
             shape.includes,
@@ -105,9 +106,11 @@ def _understood(api: Api, type: str, pairs: Pairs, request: Request) -> Search:
                 f"http.{PAGE}",
             )
         pairs, after = unseal(api.options.cursor_key, type, tokens[0])
-    reading = Reading(request.base_url, api.clock(), api.options.chain_limit)
+    known = api.search_parameters.active
+    reading = Reading(request.base_url, api.clock(), api.options.chain_limit, known)
     criteria = read_criteria(type, pairs, reading, strict=strict)
     presentation = read_presentation(
+        known,
         type,
         pairs,
         page_size=api.options.page_size,

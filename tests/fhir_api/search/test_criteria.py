@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from fhir_api.api import utc_now_us
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import FhirError
 from fhir_api.search import compile_conditions
 from fhir_api.search.conditions import CONDITIONS, MODIFIERS
+from fhir_api.search.criterion import Reading
 from fhir_api.search.parameters import parameters_of
 from store.query import (
     AnyOf,
@@ -25,7 +27,7 @@ BASE = "http://example.org/fhir"
 
 
 def compiled(type: str, *pairs: tuple[str, str]) -> object:
-    return compile_conditions(type, list(pairs), BASE)
+    return compile_conditions(type, list(pairs), Reading(BASE, utc_now_us()))
 
 
 def test_pairs_become_conditions_in_their_order():

@@ -49,6 +49,7 @@ def test_a_member_of_a_cast_follows_it() -> None:
         ("where(resolve() is Patient)", WhereResolves("Patient")),
         ("where(hasExtension('http://a.example/b'))", WhereExtension("http://a.example/b")),
         ("extension('http://a.example/b')", ExtensionValue("http://a.example/b")),
+        ("extension('http://a.example/b').value", ExtensionValue("http://a.example/b")),
     ],
 )
 def test_a_criterion_is_a_step(criterion: str, step: object) -> None:

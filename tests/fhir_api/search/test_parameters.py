@@ -52,7 +52,7 @@ def test_an_unknown_type_is_a_key_error() -> None:
 def test_every_parameter_compiles_and_indexes_something(type_: str) -> None:
     """A path that names no element raises; an element type that no indexer knows is one without meaning in search."""
     parameters = [p for p in parameters_of(type_).values() if p.code not in COLUMNS]
-    compile_extractor(type_)
+    compile_extractor(type_, parameters)
     indexed: set[str] = set()
 
     def visit(node: Node, inside_extension: bool) -> None:
