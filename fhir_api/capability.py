@@ -40,7 +40,9 @@ INTERACTIONS = (
 SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
 SYSTEM = frozenset({Level.SYSTEM})
 BELOW_SYSTEM = frozenset(Level) - SYSTEM
-SEARCH_TYPES = frozenset({"token", "string", "reference", "date", "number", "quantity", "uri"})
+SEARCH_TYPES = frozenset(
+    {"token", "string", "reference", "date", "number", "quantity", "uri", "composite"}
+)
 
 
 async def metadata(api: Api, request: Request) -> Response:

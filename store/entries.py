@@ -81,6 +81,15 @@ class UriEntry(msgspec.Struct, frozen=True, gc=False):
     uri: str
 
 
-Entry = (
-    TokenEntry | StringEntry | ReferenceEntry | DateEntry | NumberEntry | QuantityEntry | UriEntry
-)
+class CompositeEntry(msgspec.Struct, frozen=True, gc=False):
+    """Two or three values that stand in one element: a token, then any but a uri, then a number.
+
+    All entries of a ``param`` have parts of the same kinds; the parts' own ``param`` says nothing.
+    """
+
+    param: str
+    parts: tuple[Part, ...]
+
+
+Part = TokenEntry | StringEntry | ReferenceEntry | DateEntry | NumberEntry | QuantityEntry
+Entry = Part | UriEntry | CompositeEntry

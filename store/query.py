@@ -143,6 +143,14 @@ class UriIs:
 
 
 @dataclass(frozen=True, slots=True)
+class CompositeIs:
+    """One entry has, for each of ``parts`` in order, a value that meets it. Their own ``param`` says nothing."""
+
+    param: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
     """The resource has at least one entry for ``param`` (``:missing=false``)."""
 
@@ -205,6 +213,8 @@ class Not:
     condition: Condition
 
 
+Part: TypeAlias = TokenIs | StringIs | ReferenceIs | DateIs | NumberIs | QuantityIs
+
 Condition: TypeAlias = (
     TokenIs
     | TokenText
@@ -214,6 +224,7 @@ Condition: TypeAlias = (
     | NumberIs
     | QuantityIs
     | UriIs
+    | CompositeIs
     | Present
     | IdIn
     | UpdatedIs

@@ -9,7 +9,9 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from itertools import product
 from types import MappingProxyType
+from typing import Any
 
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.document import ID
@@ -22,7 +24,9 @@ from fhir_api.search.numbers import Precise, precise
 from fhir_api.search.parameters import target_types
 from fhir_api.search.reference_target import target_of
 from store.query import (
+    AnyOf,
     Compare,
+    CompositeIs,
     Condition,
     DateIs,
     NumberIs,
@@ -163,6 +167,29 @@ def _number(criterion: Criterion, text: str) -> tuple[Compare, Precise, float, f
     return compare, number, low, high
 
 
+def composite_condition(criterion: Criterion, value: str) -> Condition:
+    """``code$gt5``: values for every component, which one element must meet together."""
+    components = criterion.parameter.components
+    texts = split(value, "$")
+    if len(texts) != len(components) or not all(texts):
+        raise criterion.refuse(f"it is {len(components)} values with '$' between them")
+    choices = [
+        _alternatives(CONDITIONS[component.type](criterion.of(component), text))
+        for component, text in zip(components, texts, strict=True)
+    ]
+    codes = criterion.parameter.united or (criterion.code,)
+    ways = tuple(
+        CompositeIs(code + "".join(part.param for part in parts), parts)
+        for code in codes
+        for parts in product(*choices)
+    )
+    return ways[0] if len(ways) == 1 else AnyOf(ways)
+
+
+def _alternatives(condition: Condition) -> tuple[Any, ...]:
+    return condition.conditions if isinstance(condition, AnyOf) else (condition,)
+
+
 CONDITIONS: Mapping[str, Callable[[Criterion, str], Condition]] = MappingProxyType(
     {
         "string": string_condition,
@@ -172,6 +199,7 @@ CONDITIONS: Mapping[str, Callable[[Criterion, str], Condition]] = MappingProxyTy
         "date": date_condition,
         "number": number_condition,
         "quantity": quantity_condition,
+        "composite": composite_condition,
     }
 )
 
@@ -184,6 +212,7 @@ MODIFIERS: Mapping[str, frozenset[str]] = MappingProxyType(
         "date": frozenset({"missing"}),
         "number": frozenset({"missing"}),
         "quantity": frozenset({"missing"}),
+        "composite": frozenset({"missing"}),
     }
 )
 """What may follow the ':' by type, of https://hl7.org/fhir/R4/search.html#modifiers. The rest needs a terminology

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_api.errors import Category, FhirError, Issue
-from fhir_api.search.parameters import R4_PARAMETERS, SearchParameter, SearchParameters
+from fhir_api.search.parameters import (
+    R4_PARAMETERS,
+    Component,
+    SearchParameter,
+    SearchParameters,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,11 @@ class Criterion:
     @property
     def code(self) -> str:
         return self.parameter.code
+
+    def of(self, component: Component) -> Criterion:
+        """The same criterion, of a component of the composite that is asked for. It has no code, as in the index."""
+        parameter = SearchParameter("", component.type, (), component.expression, "", "")
+        return replace(self, parameter=parameter)
 
     def refuse(self, why: str) -> FhirError:
         """The refusal of a value, which it never repeats: values are PHI."""

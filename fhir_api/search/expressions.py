@@ -77,12 +77,17 @@ Step: TypeAlias = (
 )
 Path: TypeAlias = tuple[Step, ...]
 
+_MISSPELT = {"DateTime": "dateTime"}
+"""Names of types as R4's expressions write them → as they are."""
+
 _TOKEN = re.compile(r"\s*(?:([A-Za-z]\w*)|('[^']*')|(\d+)|(\|)|([().=\[\]]))")
 _PRESENCE = re.compile(r"(?P<path>[A-Za-z.]+)\.exists\(\) and (?P=path) != false")
 
 
 def parse(expression: str) -> tuple[Path, ...]:
-    """The alternatives of the expression's union; the first step of each names the type it starts at.
+    """The alternatives of the expression's union.
+
+    The first step of each names the type it starts at, or is a member where the expression is a component's.
 
     Raises:
         UnsupportedExpression: it says something that no R4 search parameter says.
@@ -123,7 +128,7 @@ class _Parser:
         paths = self._invocations()
         if self._next_is("as"):
             self._take("as")
-            paths = _extended(paths, OfType(self._name()))
+            paths = _extended(paths, OfType(self._type()))
         return paths
 
     def _invocations(self) -> tuple[Path, ...]:
@@ -149,7 +154,7 @@ class _Parser:
         self._take("(")
         step: Step
         if name in ("as", "ofType"):
-            step = OfType(self._name())
+            step = OfType(self._type())
         elif name == "extension":
             step = ExtensionValue(self._string())
         elif name == "where":
@@ -193,6 +198,10 @@ class _Parser:
         if not self._tokens or not self._tokens[0][0].isalpha():
             raise UnsupportedExpression(self._expression)
         return self._tokens.pop(0)
+
+    def _type(self) -> str:
+        name = self._name()
+        return _MISSPELT.get(name, name)
 
     def _string(self) -> str:
         if not self._tokens or self._tokens[0][0] != "'":

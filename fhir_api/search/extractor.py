@@ -22,7 +22,7 @@ from fhir_api.search import index_references, index_values
 from fhir_api.search.expressions import WhereEquals
 from fhir_api.search.index_values import Add, Json
 from fhir_api.search.parameters import SearchParameter
-from fhir_api.search.paths import Child, Node, Only, tree_of
+from fhir_api.search.paths import Child, Node, Only, Part, tree_of
 
 Extractor: TypeAlias = Callable[[Json, Add, str], None]
 
@@ -81,7 +81,7 @@ _PYTHON_TYPES = {
 
 def compile_extractor(type_: str, parameters: Iterable[SearchParameter]) -> Extractor:
     """The function that appends the entries of a resource of ``type_`` under the parameters with ``add``."""
-    indexed = [p for p in parameters if p.code not in COLUMNS]
+    indexed = [p for p in parameters if p.code not in COLUMNS and not p.united]
     return _Compiler().function(type_, tree_of(type_, indexed))
 
 
@@ -106,11 +106,22 @@ class _Compiler:
             found = " or ".join(f"{variable}.get({m!r}, False) is not False" for m in members)
             name = self._named(index_values.boolean_token)
             self._line(depth, f"{name}(add, {(param,)!r}, {found})")
+        for param, parts in node.composites.items():
+            self._composite(param, parts, variable, depth)
         for way, child in node.children.items():
             if isinstance(way, Child):
                 self._child(way, child, variable, depth)
             else:
                 self._only(way, child, variable, depth)
+
+    def _composite(self, param: str, parts: tuple[Part, ...], variable: str, depth: int) -> None:
+        sources = []
+        for part in parts:
+            name = f"part{len(self._names)}"
+            self._names[name] = _Compiler().function(part.root.type, part.root)
+            sources.append(f"({name}, {'v' if part.of_resource else variable})")
+        name = self._named(index_values.composite)
+        self._line(depth, f"{name}(add, {param!r}, ({', '.join(sources)}), base_url)")
 
     def _calls(self, node: Node) -> dict[tuple[Callable[..., None], str], list[Any]]:
         """(indexer, further arguments as source) → parameters: those that treat the element alike share a call."""
@@ -178,7 +189,7 @@ def is_indexed(type_: str, parameter: SearchParameter) -> bool:
 def _indexed(node: Node) -> bool:
     return (
         any((use.param_type, node.type) in INDEXERS for use in node.uses)
-        or bool(node.presence)
+        or bool(node.presence or node.composites)
         or any(_indexed(child) for child in node.children.values())
     )
 

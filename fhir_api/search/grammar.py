@@ -16,7 +16,7 @@ Pairs = list[tuple[str, str]]
 _ESCAPED = re.compile(r"\\([\\,|$])")
 _PIECE = {
     separator: re.compile(rf"(?:\\[\\,|$]|[^{re.escape(separator)}])*", re.DOTALL)
-    for separator in (",", "|")
+    for separator in (",", "|", "$")
 }
 _PREFIX = re.compile(r"([A-Za-z]+)(.*)", re.DOTALL)
 
@@ -38,7 +38,7 @@ class ParameterName:
 
 
 def split(text: str, separator: str) -> list[str]:
-    """The parts of ``text`` between unescaped separators (',' or '|'), their escapes kept."""
+    """The parts of ``text`` between unescaped separators (',', '|' or '$'), their escapes kept."""
     if "\\" not in text:
         return text.split(separator)
     parts: list[str] = []

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from itertools import islice, product
 from typing import Any, TypeAlias
 
 from fhir_api.search.dates import OPEN_HIGH_US, OPEN_LOW_US, interval_us
 from fhir_api.search.normalise import normalise
 from store.entries import (
+    CompositeEntry,
     DateEntry,
     Entry,
     NumberEntry,
@@ -34,6 +36,8 @@ SPECIAL_VALUES = "http://terminology.hl7.org/CodeSystem/special-values"
 """The implicit system of booleans (https://hl7.org/fhir/R4/search.html#token)."""
 CURRENCIES = "urn:iso:std:iso:4217"
 
+MOST_COMBINATIONS = 1_000
+"""Of one element under one composite: a client chooses how many codings a concept has."""
 LONGEST_DATE = 64
 """No date needs more; fractions of a second may be written longer, and are not indexed then."""
 CANONICAL = ":canonical"
@@ -240,6 +244,27 @@ def canonical_uri(add: Add, params: Params, value: str) -> None:
     uri(add, params, value)
     if bar:
         uri(add, params, url)
+
+
+def composite(
+    add: Add,
+    param: str,
+    parts: tuple[tuple[Callable[[Json, Add, str], None], Json], ...],
+    base_url: str,
+) -> None:
+    """An element that holds a value for every part: an entry for each combination of them.
+
+    ``parts``: what finds the values, and where; their entries have no parameter, or ``:canonical``, as ``param`` then.
+    """
+    found: list[list[Any]] = []
+    for extract, element in reversed(parts):  # the last is the one that is mostly missing
+        values: list[Any] = []
+        extract(element, values.append, base_url)
+        if not values:
+            return
+        found.insert(0, values)
+    for combination in islice(product(*found), MOST_COMBINATIONS):
+        add(CompositeEntry(param + "".join(part.param for part in combination), combination))
 
 
 def _text(value: Json, member: str) -> str | None:

@@ -60,8 +60,8 @@ def _field(parameters: SearchParameters, type: str, code: str) -> SortField | No
     if code in _COLUMNS:
         return _COLUMNS[code]
     parameter = parameters.of(type).get(code)
-    if parameter is not None:
+    if parameter is not None and parameter.type != "composite":
         return SortField(parameter.type)
-    if code == "_score" or code in not_searchable(type):
+    if parameter is not None or code == "_score" or code in not_searchable(type):
         raise not_supported("_sort", f"{type} cannot be sorted by {code}")
     return None

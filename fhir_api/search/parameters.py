@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 
@@ -29,6 +29,8 @@ class SearchParameter:
         expression: FHIRPath of the values, the part that concerns ``base`` only.
         url: its canonical URL.
         base: the type that defines it: a resource type, ``DomainResource`` or ``Resource``.
+        components: of a composite, whose ``expression`` leads to the elements that hold all of them.
+        united: other composites of the type whose elements are, all together, those of this one; it has no entries.
     """
 
     code: str
@@ -37,6 +39,21 @@ class SearchParameter:
     expression: str
     url: str
     base: str
+    components: tuple[Component, ...] = ()
+    united: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part of a composite: ``expression`` starts at the composite's element, or at ``%resource``."""
+
+    type: str
+    expression: str
+
+
+class _ComponentRow(msgspec.Struct, frozen=True):
+    definition: str
+    expression: str
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -44,11 +61,23 @@ class _Row(msgspec.Struct, frozen=True):
     type: str
     expression: str = ""
     targets: tuple[str, ...] = ()
+    components: tuple[_ComponentRow, ...] = ()
 
 
 _TABLE = msgspec.json.decode(
     (TABLES / "search_parameters.json").read_bytes(), type=dict[str, dict[str, _Row]]
 )
+
+
+_TYPES = {row.id: row.type for rows in _TABLE.values() for row in rows.values()}
+"""Id of a parameter → its type."""
+
+_TYPES_OF_COMPONENTS = {
+    # Its components name each other's definition: 'code' is the token and 'target' the reference.
+    ("DocumentReference-relatesto", "code"): "token",
+    ("DocumentReference-relation", "target"): "reference",
+}
+"""What R4 says wrongly of the type of a component."""
 
 
 @cache
@@ -166,7 +195,7 @@ def _defined(type: str) -> dict[str, SearchParameter]:
     while base is not None:
         bases.insert(0, base)
         base = TYPES[base].base
-    return {
+    defined = {
         code: SearchParameter(
             code=code,
             type=row.type,
@@ -174,15 +203,33 @@ def _defined(type: str) -> dict[str, SearchParameter]:
             expression=row.expression,
             url=SEARCH_PARAMETER_URL + row.id,
             base=base,
+            components=tuple(_component(component) for component in row.components),
         )
         for base in bases
         for code, row in _TABLE.get(base, {}).items()
     }
+    composites = [one for one in defined.values() if one.components]
+    united = {one.code: _united(one, composites) for one in composites}
+    return defined | {code: replace(defined[code], united=of) for code, of in united.items() if of}
+
+
+def _united(composite: SearchParameter, others: list[SearchParameter]) -> tuple[str, ...]:
+    """``Observation | Observation.component`` is what two other composites look at, one each."""
+    places = composite.expression.split(" | ")
+    found = {one.expression: one.code for one in others if one.components == composite.components}
+    if len(places) == 1 or not set(places) <= found.keys():
+        return ()
+    return tuple(found[place] for place in places)
+
+
+def _component(row: _ComponentRow) -> Component:
+    corrected = _TYPES_OF_COMPONENTS.get((row.definition, row.expression))
+    return Component(corrected or _TYPES[row.definition], row.expression)
 
 
 def _obstacle(parameter: SearchParameter) -> str | None:
-    if parameter.type in ("composite", "special"):
-        return f"{parameter.type} parameters are not indexed"
+    if parameter.type == "special":
+        return "special parameters are not indexed"
     if not parameter.expression:
         return "R4 defines no expression for it"
     return None

@@ -19,7 +19,10 @@ from fhir_api.search.expressions import (
     WhereResolves,
     parse,
 )
-from fhir_api.search.parameters import SearchParameter
+from fhir_api.search.parameters import Component, SearchParameter
+
+OF_RESOURCE = "%resource."
+"""What the expression of a component begins with that stands elsewhere in the resource."""
 
 MOST_ALTERNATIVES = 64
 """A value[x] of an extension is of about fifty types; the values within those are more than anybody means."""
@@ -50,6 +53,14 @@ class Use:
     target_type: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component of a composite: the tree below its element, or below the resource (``of_resource``)."""
+
+    root: Node
+    of_resource: bool
+
+
 @dataclass(slots=True)
 class Node:
     """An element of ``type``. ``codes`` is the ValueSet that a code is bound to."""
@@ -59,6 +70,8 @@ class Node:
     uses: list[Use] = field(default_factory=list)
     presence: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     """Parameters that ask whether one of these members is present and not false."""
+    composites: dict[str, tuple[Part, ...]] = field(default_factory=dict)
+    """Composite parameters whose parts all stand in this element."""
     children: dict[Child | Only, Node] = field(default_factory=dict)
 
 
@@ -91,12 +104,31 @@ def _grow(root: Node, parameter: SearchParameter, path: Path) -> None:
             nodes = [following for node in nodes for following in _following(node, step)]
         if not 0 < len(nodes) <= MOST_ALTERNATIVES:
             raise UnsupportedExpression(parameter.expression)
+    if parameter.components:
+        for node in nodes:
+            node.composites[parameter.code] = tuple(
+                _part(component, node, root) for component in parameter.components
+            )
+        return
     for node in nodes:
         if node.type == "Resource":
             (target_type,) = parameter.targets  # a Bundle's first resource may be of any type
         use = Use(parameter.code, parameter.type, target_type)
         if use not in node.uses:
             node.uses.append(use)
+
+
+def _part(component: Component, element: Node, resource: Node) -> Part:
+    expression = component.expression.removeprefix(OF_RESOURCE)
+    of_resource = expression != component.expression
+    root = Node(resource.type if of_resource else element.type)
+    for path in parse(expression):
+        nodes = [root]
+        for step in path:
+            nodes = [following for node in nodes for following in _following(node, step)]
+        for node in nodes:
+            node.uses.append(Use("", component.type, None))
+    return Part(root, of_resource)
 
 
 def _following(node: Node, step: Step) -> Iterator[Node]:

@@ -9,34 +9,25 @@ is a row ``r1`` of ``resource``, and so on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from json import dumps
-from typing import Any, assert_never
+from typing import assert_never
 
 from store.query import (
     AllOf,
     AnyOf,
     Compare,
     Condition,
-    DateIs,
     IdIn,
     Not,
-    NumberIs,
     Present,
-    QuantityIs,
-    ReferenceIs,
     ReferredBy,
     RefersTo,
-    StringIs,
-    StringMatch,
-    TokenIs,
-    TokenText,
     UpdatedIs,
-    UriIs,
-    UriMatch,
 )
-from store.sqlite.names import NO_SYSTEM, Kind, Names
+from store.sqlite.matches import ANY_ROW, NOTHING, OfValue, Sql, joined, match_of
+from store.sqlite.names import Kind, Names
 
 TABLE_OF = {
     Kind.TOKEN: "term_entry",
@@ -48,23 +39,13 @@ TABLE_OF = {
     Kind.NUMBER: "amount_entry",
     Kind.QUANTITY: "amount_entry",
     Kind.URI: "term_entry",
+    Kind.COMPOSITE: "composite_entry",
 }
 
 
 _UNION_LIMIT = 400
 """SQLite takes 500 SELECTs in one."""
 
-
-@dataclass(frozen=True, slots=True)
-class Sql:
-    """A piece of SQL with the values of its question marks, in order."""
-
-    text: str
-    values: tuple[Any, ...] = ()
-
-
-NOTHING = Sql("0")
-ANY_ROW = Sql("1")
 NO_RIDS = Sql("SELECT 0 AS rid WHERE 0")
 
 
@@ -118,7 +99,7 @@ class Compiler:
     def predicate(self, condition: Condition) -> Sql:
         """True of exactly the live resources ``row`` that meet the condition."""
         if isinstance(condition, AnyOf):
-            return _joined("OR", [self.predicate(c) for c in condition.conditions], self._nothing)
+            return joined("OR", [self.predicate(c) for c in condition.conditions], self._nothing)
         if isinstance(condition, AllOf):
             return self.all_predicates(condition.conditions)
         if isinstance(condition, Not):
@@ -146,9 +127,11 @@ class Compiler:
                 f" WHERE {ids.text} AND type = ? AND live = 1"
             )
             return Sql(text, (*ids.values, self.type))
-        if isinstance(condition, AnyOf) and condition.conditions:
-            sets = [self.rids(c) for c in condition.conditions]
+        if isinstance(condition, AnyOf):
+            sets = [self.rids(c) for c in alternatives(condition)]
             found = [s for s in sets if s is not None]
+            if not sets:
+                return NO_RIDS
             if len(found) < len(sets) or len(found) > _UNION_LIMIT:
                 return None
             text = " UNION ".join(s.text for s in found)
@@ -164,17 +147,17 @@ class Compiler:
             return self._rids_referring_to(condition)
         if isinstance(condition, ReferredBy):
             return self._rids_referred_by(condition)
-        if isinstance(condition, AnyOf | AllOf | Not | UpdatedIs | Present):
+        if isinstance(condition, AllOf | Not | UpdatedIs | Present):
             return None
         rows = self.rows(condition)
         if rows is None:
             return NO_RIDS
         return rows.rids() if rows.index else None
 
-    def rows(self, condition: Condition) -> Rows | None:
+    def rows(self, condition: OfValue) -> Rows | None:
         """The entry rows that a condition on one parameter speaks of; None: there can be none."""
-        kind, match, index = self._match(condition)
-        pid = self.pid(condition.param, kind)  # type: ignore[union-attr]
+        kind, match, index = match_of(condition, self._names)
+        pid = self.pid(condition.param, kind)
         if pid is None or match == NOTHING:
             return None
         return Rows(kind, pid, match, index)
@@ -186,105 +169,16 @@ class Compiler:
         """Whether the rows of a parameter are missing in the order of update."""
         return self._names.is_identifying(pid)
 
-    def _match(self, condition: Condition) -> tuple[Kind, Sql, str | None]:
-        if isinstance(condition, TokenIs):
-            index = "term_created" if condition.code is not None else None
-            return Kind.TOKEN, self._token(condition.system, condition.code), index
-        if isinstance(condition, TokenText):
-            return Kind.TOKEN_TEXT, _prefix("normalised", condition.normalised), "text_normalised"
-        if isinstance(condition, StringIs):
-            return self._string(condition)
-        if isinstance(condition, ReferenceIs):
-            return self._reference(condition)
-        if isinstance(condition, DateIs):
-            match, side = _interval(condition)
-            return Kind.DATE, match, side and f"date_{side}"
-        if isinstance(condition, NumberIs):
-            match, side = _range(condition)
-            return Kind.NUMBER, match, side and f"amount_{side}"
-        if isinstance(condition, QuantityIs):
-            match, side = _range(condition)
-            unit = self._unit(condition)
-            match = NOTHING if unit == NOTHING else _joined("AND", [match, unit], ANY_ROW)
-            return Kind.QUANTITY, match, side and f"amount_{side}"
-        if isinstance(condition, UriIs):
-            return Kind.URI, _uri(condition), "term_created"
-        raise TypeError(f"not a condition: {type(condition).__name__}")
-
-    def _system(self, system: str) -> int | None:
-        return NO_SYSTEM if system == "" else self._names.find(system)
-
-    def _token(self, system: str | None, code: str | None) -> Sql:
-        parts = []
-        if code is not None:
-            parts.append(Sql("code = ?", (code,)))
-        if system is not None:
-            number = self._system(system)
-            if number is None:
-                return NOTHING
-            parts.append(Sql("system = ?", (number,)))
-        return _joined("AND", parts, ANY_ROW)
-
-    def _string(self, condition: StringIs) -> tuple[Kind, Sql, str | None]:
-        if condition.match is StringMatch.STARTS:
-            return Kind.STRING, _prefix("normalised", condition.value), "text_normalised"
-        if condition.match is StringMatch.CONTAINS:
-            return Kind.STRING, Sql("instr(normalised, ?) > 0", (condition.value,)), None
-        exact = Sql("exact = ?", (condition.value,))
-        if condition.normalised is None:
-            return Kind.STRING, exact, None
-        narrowed = [Sql("normalised = ?", (condition.normalised,)), exact]
-        return Kind.STRING, _joined("AND", narrowed, ANY_ROW), "text_normalised"
-
-    def _reference(self, condition: ReferenceIs) -> tuple[Kind, Sql, str | None]:
-        if condition.identifier is not None:
-            return (
-                Kind.REFERENCE_IDENTIFIER,
-                Sql("code = ?", (condition.identifier,)),
-                "term_created",
-            )
-        if condition.url is not None:
-            return (
-                Kind.REFERENCE,
-                Sql(f"code = ? AND system = {NO_SYSTEM}", (condition.url,)),
-                "term_created",
-            )
-        parts = []
-        if condition.target_id is not None:
-            parts.append(Sql("code = ?", (condition.target_id,)))
-        if condition.target_type is None:
-            parts.append(Sql(f"system <> {NO_SYSTEM}"))
-        else:
-            number = self._names.find(condition.target_type)
-            parts.append(NOTHING if number is None else Sql("system = ?", (number,)))
-        match = NOTHING if NOTHING in parts else _joined("AND", parts, ANY_ROW)
-        index = "term_created" if condition.target_id is not None else None
-        return Kind.REFERENCE, match, index
-
-    def _unit(self, condition: QuantityIs) -> Sql:
-        parts = []
-        if condition.system is not None:
-            number = self._system(condition.system)
-            if number is None:
-                return NOTHING
-            parts.append(Sql("system = ?", (number,)))
-        if condition.code is not None:
-            if condition.system is None:
-                parts.append(Sql("(code = ? OR unit = ?)", (condition.code, condition.code)))
-            else:
-                parts.append(Sql("code = ?", (condition.code,)))
-        return _joined("AND", parts, ANY_ROW)
-
     def _present(self, condition: Present) -> Sql:
         if self.type is None:
             return self._nothing
         kinds = self._names.kinds_of(self.type, condition.param)
         rows = [Rows(kind, pid, ANY_ROW, None) for kind, pid in kinds if kind != Kind.TOKEN_TEXT]
-        return _joined("OR", [r.exists(self.row) for r in rows], self._nothing)
+        return joined("OR", [r.exists(self.row) for r in rows], self._nothing)
 
     def all_predicates(self, conditions: tuple[Condition, ...]) -> Sql:
         """True of the live resources ``row`` that meet all of them."""
-        return _joined("AND", [self.predicate(c) for c in conditions], self._everything)
+        return joined("AND", [self.predicate(c) for c in conditions], self._everything)
 
     def _other_end(self, type: str) -> Compiler:
         return Compiler(self._names, type, self._depth + 1)
@@ -371,87 +265,19 @@ def all_of(parts: Iterable[Sql]) -> Sql:
     return Sql(text, tuple(value for part in given for value in part.values))
 
 
-def _joined(operator: str, parts: list[Sql], empty: Sql) -> Sql:
-    """Joins as a balanced tree: SQLite limits the depth of an expression, not its size."""
-    if not parts:
-        return empty
-    if len(parts) == 1:
-        return parts[0]
-    middle = len(parts) // 2
-    left, right = _joined(operator, parts[:middle], empty), _joined(operator, parts[middle:], empty)
-    return Sql(f"({left.text} {operator} {right.text})", left.values + right.values)
+def alternatives(condition: AnyOf) -> Iterator[Condition]:
+    """Nested AnyOfs made one sequence."""
+    for one in condition.conditions:
+        if isinstance(one, AnyOf):
+            yield from alternatives(one)
+        else:
+            yield one
 
 
 def _one_of(column: str, texts: tuple[str, ...]) -> Sql:
     if len(texts) == 1:
         return Sql(f"{column} = ?", texts)
     return Sql(f"{column} IN (SELECT value FROM json_each(?))", (dumps(texts),))
-
-
-def _prefix(column: str, prefix: str) -> Sql:
-    above = _above(prefix)
-    if above is None:
-        return Sql(f"{column} >= ?", (prefix,))
-    return Sql(f"{column} >= ? AND {column} < ?", (prefix, above))
-
-
-def _above(prefix: str) -> str | None:
-    """The least text greater than every text that begins with ``prefix``, by code points; None: there is none."""
-    for at in range(len(prefix) - 1, -1, -1):
-        code = ord(prefix[at])
-        if code < 0x10FFFF:
-            return prefix[:at] + chr(0xE000 if code == 0xD7FF else code + 1)
-    return None
-
-
-def _interval(condition: DateIs) -> tuple[Sql, str | None]:
-    low, high = condition.low_us, condition.high_us
-    within = Sql("low >= ? AND low <= ? AND high <= ?", (low, high, high))
-    match condition.compare:
-        case Compare.EQ:
-            return within, "low"
-        case Compare.NE:
-            return Sql("(low < ? OR high > ?)", (low, high)), None
-        case Compare.GT:
-            return Sql("high > ?", (high,)), "high"
-        case Compare.LT:
-            return Sql("low < ?", (low,)), "low"
-        case Compare.GE:
-            # gt or eq; the first term only bounds the index, as no interval ends before it begins.
-            return Sql("high >= ? AND (high > ? OR low >= ?)", (low, high, low)), "high"
-        case Compare.LE:
-            return Sql("low <= ? AND (low < ? OR high <= ?)", (high, low, high)), "low"
-        case Compare.SA:
-            return Sql("low >= ?", (high,)), "low"
-        case Compare.EB:
-            return Sql("high <= ?", (low,)), "high"
-        case Compare.AP:
-            return Sql("low < ? AND high > ?", (high, low)), "low"
-    assert_never(condition.compare)
-
-
-def _range(condition: NumberIs | QuantityIs) -> tuple[Sql, str | None]:
-    value, low, high = condition.value, condition.low, condition.high
-    match condition.compare:
-        case Compare.EQ:
-            return Sql("low >= ? AND low < ? AND high < ?", (low, high, high)), "low"
-        case Compare.NE:
-            return Sql("(low < ? OR high >= ?)", (low, high)), None
-        case Compare.GT:
-            return Sql("high > ?", (value,)), "high"
-        case Compare.LT:
-            return Sql("low < ?", (value,)), "low"
-        case Compare.GE:
-            return Sql("high >= ?", (value,)), "high"
-        case Compare.LE:
-            return Sql("low <= ?", (value,)), "low"
-        case Compare.SA:
-            return Sql("low > ?", (value,)), "low"
-        case Compare.EB:
-            return Sql("high < ?", (value,)), "high"
-        case Compare.AP:
-            return Sql("low < ? AND high >= ?", (high, low)), "low"
-    assert_never(condition.compare)
 
 
 def _updated(condition: UpdatedIs, column: str) -> Sql:
@@ -471,17 +297,3 @@ def _updated(condition: UpdatedIs, column: str) -> Sql:
         case Compare.LE:
             return Sql(f"{column} < ?", (max(low, high),))
     assert_never(condition.compare)
-
-
-def _uri(condition: UriIs) -> Sql:
-    uri = condition.uri
-    if condition.match is UriMatch.EXACT:
-        return Sql("code = ?", (uri,))
-    if condition.match is UriMatch.BELOW:
-        stem = uri.rstrip("/")
-        inside = _prefix("code", stem + "/")
-        return Sql(f"(code = ? OR ({inside.text}))", (stem, *inside.values))
-    steps = uri.rstrip("/").split("/")
-    above = ["/".join(steps[:end]) for end in range(1, len(steps) + 1)]
-    texts = sorted({*above, *(text + "/" for text in above), uri})
-    return Sql("code IN (SELECT value FROM json_each(?))", (dumps(texts),))

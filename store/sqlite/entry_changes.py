@@ -16,6 +16,11 @@ _KEYS = {
     "text_entry": ("rid", "pid", "normalised", "exact"),
     "date_entry": ("rid", "pid", "low", "high"),
     "amount_entry": ("rid", "pid", "low", "high", "system", "code", "unit"),
+    "composite_entry": (
+        *("rid", "pid", "code", "system"),
+        *("value2", "high2", "system2", "code2", "unit2"),
+        *("low3", "high3"),
+    ),
 }
 
 
@@ -26,6 +31,7 @@ def write(connection: sqlite3.Connection, entries: EntryRows, superseded: Sequen
         "text_entry": tuple(entries.texts),
         "date_entry": tuple(entries.dates),
         "amount_entry": tuple(entries.amounts),
+        "composite_entry": tuple(entries.composites),
     }
     rids = dumps(superseded)
     for table, keys in _KEYS.items():

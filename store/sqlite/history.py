@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 
 from store.interface import HistoryQuery, HistoryRow, Version
-from store.sqlite.conditions import Sql
+from store.sqlite.matches import Sql
 from store.sqlite.names import Names
 
 SHORT = 5_000

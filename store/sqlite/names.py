@@ -27,6 +27,7 @@ class Kind(IntEnum):
     NUMBER = 7
     QUANTITY = 8
     URI = 9
+    COMPOSITE = 10
 
 
 class Names:

@@ -26,7 +26,8 @@ from store.query import (
     UriIs,
     UriMatch,
 )
-from store.sqlite.conditions import Compiler, Sql, all_of, of_resource
+from store.sqlite.conditions import Compiler, all_of, of_resource
+from store.sqlite.matches import Sql
 from store.sqlite.values import ValueColumn, value_column
 
 FEW = 300

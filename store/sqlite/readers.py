@@ -20,8 +20,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from store.errors import SearchTooCostly
 from store.query import Query
-from store.sqlite.conditions import Sql
 from store.sqlite.connections import connect, translated
+from store.sqlite.matches import Sql
 from store.sqlite.names import Names
 from store.sqlite.plan import Probe
 

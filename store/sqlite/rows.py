@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from store.entries import (
+    CompositeEntry,
     DateEntry,
     Entry,
     NumberEntry,
+    Part,
     QuantityEntry,
     ReferenceEntry,
     StringEntry,
@@ -19,6 +21,8 @@ Term = tuple[int, int, str, int, int | None]
 Text = tuple[int, int, str, str]
 Date = tuple[int, int, int, int]
 Amount = tuple[int, int, float, float, int, str, str]
+Second = tuple[str | float, str | float, int, str, str]
+Composite = tuple[int, int, str, int, str | float, str | float, int, str, str, float, float]
 
 
 class EntryRows:
@@ -29,11 +33,13 @@ class EntryRows:
         self.texts: dict[Text, None] = {}
         self.dates: dict[Date, None] = {}
         self.amounts: dict[Amount, None] = {}
+        self.composites: dict[Composite, None] = {}
 
     def add(
         self, names: Names, type: int, rid: int, updated: int, entries: Iterable[Entry]
     ) -> None:
         terms, texts, dates, amounts = self.terms, self.texts, self.dates, self.amounts
+        composites = self.composites
         for entry in entries:
             if isinstance(entry, TokenEntry):
                 pid = names.add_param(type, entry.param, Kind.TOKEN, entry.identifying)
@@ -59,9 +65,12 @@ class EntryRows:
                 amounts[rid, pid, entry.low, entry.high, NO_SYSTEM, "", ""] = None
             elif isinstance(entry, QuantityEntry):
                 pid = names.add_param(type, entry.param, Kind.QUANTITY)
-                system = NO_SYSTEM if not entry.system else names.add(entry.system)
+                system = _system(names, entry.system)
                 unit = (entry.code or "", entry.unit or "")
                 amounts[rid, pid, entry.low, entry.high, system, *unit] = None
+            elif isinstance(entry, CompositeEntry):
+                pid = names.add_param(type, entry.param, Kind.COMPOSITE)
+                composites[rid, pid, *_composite(names, entry)] = None
             else:
                 pid = names.add_param(type, entry.param, Kind.URI)
                 terms[rid, pid, entry.uri, NO_SYSTEM, updated] = None
@@ -71,6 +80,7 @@ class EntryRows:
         self.texts.clear()
         self.dates.clear()
         self.amounts.clear()
+        self.composites.clear()
 
 
 def _reference(entry: ReferenceEntry) -> Iterable[tuple[Kind, str, str | None]]:
@@ -81,3 +91,40 @@ def _reference(entry: ReferenceEntry) -> Iterable[tuple[Kind, str, str | None]]:
         yield Kind.REFERENCE, entry.url, None
     if entry.identifier:
         yield Kind.REFERENCE_IDENTIFIER, entry.identifier, None
+
+
+def _composite(
+    names: Names, entry: CompositeEntry
+) -> tuple[str, int, str | float, str | float, int, str, str, float, float]:
+    first, second, *rest = entry.parts
+    if not isinstance(first, TokenEntry):
+        raise TypeError("a composite begins with a token")
+    low3 = high3 = 0.0
+    if rest:
+        (third,) = rest
+        if not isinstance(third, NumberEntry):
+            raise TypeError("a composite's third part is a number")
+        low3, high3 = third.low, third.high
+    return first.code, _system(names, first.system), *_second(names, second), low3, high3
+
+
+def _second(names: Names, part: Part) -> Second:
+    match part:
+        case TokenEntry():
+            return part.code, "", _system(names, part.system), "", ""
+        case StringEntry():
+            return part.normalised, "", NO_SYSTEM, part.exact, ""
+        case ReferenceEntry():
+            value = part.target_id or part.url or ""
+            return value, "", _system(names, part.target_type), part.identifier or "", ""
+        case DateEntry():
+            return part.low_us, part.high_us, NO_SYSTEM, "", ""
+        case NumberEntry():
+            return part.low, part.high, NO_SYSTEM, "", ""
+        case QuantityEntry():
+            unit = (part.code or "", part.unit or "")
+            return part.low, part.high, _system(names, part.system), *unit
+
+
+def _system(names: Names, system: str | None) -> int:
+    return names.add(system) if system else NO_SYSTEM

@@ -3,6 +3,7 @@
 
 Types, systems and search parameters are numbers in every index row; ``name`` and ``param`` say which. Each entry
 table is clustered by resource (filters and updates touch one place) and has the indexes a search is driven by.
+A composite's second value is whatever its kind is: a code, a text, an id, or the low end of an amount or a date.
 ``term_updated`` carries the time of change, so that a page of ``status=requested&_sort=-_lastUpdated`` is read off
 the index in order, however many resources there are. What identifies (``param.identifying``) is not in it: its rows
 have no time, and an update leaves them alone.
@@ -14,7 +15,7 @@ import sqlite3
 
 from store.errors import StoreUnavailable
 
-LAYOUT = 2
+LAYOUT = 3
 """Kept in ``PRAGMA user_version``. A newer file is refused, an older one brought up to date."""
 
 APPLICATION_ID = 0x48565354
@@ -27,6 +28,16 @@ CREATE TABLE term_entry (
 ) WITHOUT ROWID;
 CREATE INDEX term_created ON term_entry (pid, code);
 CREATE INDEX term_updated ON term_entry (pid, code, updated) WHERE updated IS NOT NULL;
+"""
+
+COMPOSITES = """
+CREATE TABLE composite_entry (
+    rid INTEGER NOT NULL, pid INTEGER NOT NULL, code TEXT NOT NULL, system INTEGER NOT NULL,
+    value2 NOT NULL, high2 NOT NULL, system2 INTEGER NOT NULL, code2 TEXT NOT NULL, unit2 TEXT NOT NULL,
+    low3 REAL NOT NULL, high3 REAL NOT NULL,
+    PRIMARY KEY (rid, pid, code, system, value2, high2, system2, code2, unit2, low3, high3)
+) WITHOUT ROWID;
+CREATE INDEX composite_found ON composite_entry (pid, code, value2);
 """
 
 TABLES = f"""
@@ -80,6 +91,7 @@ CREATE TABLE amount_entry (
 CREATE INDEX amount_low ON amount_entry (pid, low, high);
 CREATE INDEX amount_high ON amount_entry (pid, high, low);
 
+{COMPOSITES}
 CREATE TABLE queue (
     rid INTEGER PRIMARY KEY, type INTEGER NOT NULL, topics TEXT NOT NULL, priority INTEGER NOT NULL,
     enqueued INTEGER NOT NULL, ready INTEGER NOT NULL, owner TEXT, expires INTEGER NOT NULL,
@@ -108,6 +120,7 @@ DROP INDEX term_updated;
 INSERT INTO term_entry SELECT rid, pid, code, system, updated FROM old_term_entry;
 DROP TABLE old_term_entry;
 """,
+    2: COMPOSITES,
 }
 """Layout of an older file → what makes it the next one."""
 

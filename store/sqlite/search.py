@@ -8,7 +8,8 @@ from typing import Any
 
 from store.interface import Found, Page, Version
 from store.query import Cursor, Query, SortField, SortKey, SortValue
-from store.sqlite.conditions import Compiler, Sql, all_of, of_resource
+from store.sqlite.conditions import Compiler, all_of, of_resource
+from store.sqlite.matches import Sql
 from store.sqlite.names import Names
 from store.sqlite.plan import NO_VALUE, Plan, Probe, Source, plan_page, rows_to_count
 from store.sqlite.values import value_column

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from store.sqlite.conditions import Sql
+from store.sqlite.matches import Sql
 from store.sqlite.names import NO_SYSTEM, Kind, Names
 
 

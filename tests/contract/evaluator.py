@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 
 from store.entries import (
+    CompositeEntry,
     DateEntry,
     Entry,
     NumberEntry,
@@ -23,6 +24,7 @@ from store.query import (
     AllOf,
     AnyOf,
     Compare,
+    CompositeIs,
     Condition,
     DateIs,
     IdIn,
@@ -146,6 +148,8 @@ def _meets(condition: Condition, entry: Entry) -> bool:
             return _under(entry.uri, uri)
         case UriIs(match=UriMatch.ABOVE, uri=uri), UriEntry():
             return _under(uri, entry.uri)
+        case CompositeIs(parts=conditions), CompositeEntry(parts=values):
+            return all(_meets(c, value) for c, value in zip(conditions, values, strict=True))
     return False
 
 

@@ -9,9 +9,11 @@ from typing import Any, cast
 from hypothesis import strategies as st
 
 from store.entries import (
+    CompositeEntry,
     DateEntry,
     Entry,
     NumberEntry,
+    Part,
     QuantityEntry,
     ReferenceEntry,
     StringEntry,
@@ -22,6 +24,7 @@ from store.query import (
     AllOf,
     AnyOf,
     Compare,
+    CompositeIs,
     Condition,
     DateIs,
     IdIn,
@@ -42,6 +45,7 @@ from store.query import (
     UriIs,
     UriMatch,
 )
+from store.query import Part as OfPart
 
 IDS = ("a", "b", "C", "d-1")
 TYPES = ("Patient", "Task")
@@ -80,7 +84,31 @@ def _reference(param: str) -> st.SearchStrategy[ReferenceEntry]:
     return by_target | by_stored_target | by_stored_target | by_url | by_identifier
 
 
+_token_entry = st.builds(TokenEntry, st.just(""), _system, _text)
+_number_entry = st.builds(lambda n: NumberEntry("", *n), _numbers)
+_quantity_entry = st.builds(
+    lambda n, system, code, unit: QuantityEntry("value", n[0], n[1], system, code, unit),
+    _numbers,
+    _system,
+    st.sampled_from((None, "mg", "g")),
+    st.sampled_from((None, "mg", "grams")),
+)
+_SECOND_ENTRIES: dict[str, st.SearchStrategy[Part]] = {
+    "code-token": _token_entry,
+    "code-string": st.builds(StringEntry, st.just(""), _text, _text),
+    "code-reference": _reference(""),
+    "code-date": st.builds(lambda t: DateEntry("", *t), _times),
+    "code-quantity": _quantity_entry,
+}
+
+
+def _composite(param: str, *parts: st.SearchStrategy[Part]) -> st.SearchStrategy[CompositeEntry]:
+    return st.builds(CompositeEntry, st.just(param), st.tuples(*parts))
+
+
 ENTRY: st.SearchStrategy[Entry] = st.one_of(
+    st.one_of(*(_composite(p, _token_entry, second) for p, second in _SECOND_ENTRIES.items())),
+    _composite("triple", _token_entry, _number_entry, _number_entry),
     st.builds(TokenEntry, st.just("status"), _system, _text, _text),
     st.builds(TokenEntry, st.just("code"), _system, _text, _text, st.booleans()),
     st.builds(StringEntry, st.just("name"), _text, _text),
@@ -88,25 +116,31 @@ ENTRY: st.SearchStrategy[Entry] = st.one_of(
     _reference("focus"),
     st.builds(lambda t: DateEntry("date", *t), _times),
     st.builds(lambda n: NumberEntry("number", *n), _numbers),
-    st.builds(
-        lambda n, system, code, unit: QuantityEntry("value", n[0], n[1], system, code, unit),
-        _numbers,
-        _system,
-        st.sampled_from((None, "mg", "g")),
-        st.sampled_from((None, "mg", "grams")),
-    ),
+    _quantity_entry,
     st.builds(UriEntry, st.just("url"), st.sampled_from(URIS)),
     # One parameter of two kinds.
     st.builds(UriEntry, st.just("code"), st.sampled_from(URIS)),
 )
 ENTRIES = st.lists(ENTRY, max_size=6).map(tuple)
 
-_LEAF: st.SearchStrategy[Condition] = st.one_of(
-    st.builds(
-        TokenIs, st.sampled_from(("status", "code", "none")), _searched_system, st.none() | _text
+_token_is = st.builds(TokenIs, st.just(""), _searched_system, st.none() | _text)
+_number_is = st.builds(
+    lambda compare, value: NumberIs("number", compare, value, value - 0.5, value + 0.5),
+    _compare,
+    st.sampled_from(NUMBERS),
+)
+_date_is = st.builds(lambda compare, t: DateIs("date", compare, *t), _compare, _times)
+_quantity_is = st.builds(
+    lambda compare, value, system, code: QuantityIs(
+        "value", compare, value, value - 0.5, value + 0.5, system, code
     ),
-    st.builds(TokenText, st.sampled_from(("status", "code")), _text),
-    st.builds(StringIs, st.just("name"), st.sampled_from(list(StringMatch)), _text),
+    _compare,
+    st.sampled_from(NUMBERS),
+    _searched_system,
+    st.sampled_from((None, "mg", "g", "grams")),
+)
+_string_is = st.builds(StringIs, st.just("name"), st.sampled_from(list(StringMatch)), _text)
+_reference_is = st.one_of(
     st.builds(
         ReferenceIs,
         st.just("subject"),
@@ -118,21 +152,32 @@ _LEAF: st.SearchStrategy[Condition] = st.one_of(
     st.builds(
         ReferenceIs, st.just("subject"), identifier=st.sampled_from(("urn:one|a", "urn:one|b"))
     ),
-    st.builds(lambda compare, t: DateIs("date", compare, *t), _compare, _times),
+)
+_SECOND_CONDITIONS: dict[str, st.SearchStrategy[OfPart]] = {
+    "code-token": _token_is,
+    "code-string": _string_is,
+    "code-reference": _reference_is,
+    "code-date": _date_is,
+    "code-quantity": _quantity_is,
+}
+
+
+def _composite_is(param: str, *parts: st.SearchStrategy[OfPart]) -> st.SearchStrategy[CompositeIs]:
+    return st.builds(CompositeIs, st.just(param), st.tuples(*parts))
+
+
+_LEAF: st.SearchStrategy[Condition] = st.one_of(
+    st.one_of(*(_composite_is(p, _token_is, second) for p, second in _SECOND_CONDITIONS.items())),
+    _composite_is("triple", _token_is, _number_is, _number_is),
     st.builds(
-        lambda compare, value: NumberIs("number", compare, value, value - 0.5, value + 0.5),
-        _compare,
-        st.sampled_from(NUMBERS),
+        TokenIs, st.sampled_from(("status", "code", "none")), _searched_system, st.none() | _text
     ),
-    st.builds(
-        lambda compare, value, system, code: QuantityIs(
-            "value", compare, value, value - 0.5, value + 0.5, system, code
-        ),
-        _compare,
-        st.sampled_from(NUMBERS),
-        _searched_system,
-        st.sampled_from((None, "mg", "g", "grams")),
-    ),
+    st.builds(TokenText, st.sampled_from(("status", "code")), _text),
+    _string_is,
+    _reference_is,
+    _date_is,
+    _number_is,
+    _quantity_is,
     st.builds(
         UriIs,
         st.sampled_from(("url", "code")),
@@ -140,7 +185,8 @@ _LEAF: st.SearchStrategy[Condition] = st.one_of(
         st.sampled_from(URIS),
     ),
     st.builds(
-        Present, st.sampled_from(("status", "code", "name", "subject", "date", "value", "none"))
+        Present,
+        st.sampled_from(("status", "code", "name", "subject", "date", "value", "triple", "none")),
     ),
     st.builds(
         IdIn, st.lists(st.sampled_from(("r0", "r1", "r2", "r9", "no")), max_size=4).map(tuple)

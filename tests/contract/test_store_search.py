@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from store.entries import StringEntry, TokenEntry, UriEntry
+from store.entries import Entry, StringEntry, TokenEntry, UriEntry
 from store.interface import Store
 from store.query import (
     AnyOf,
@@ -37,7 +37,7 @@ async def test_search_count_and_pages_equal_a_plain_loop(
 
 
 async def test_the_vocabulary_of_a_parameter_is_what_current_resources_have(store: Store) -> None:
-    rows = {
+    rows: dict[str, tuple[Entry, ...]] = {
         "1": (TokenEntry("tag", "s", "b"), TokenEntry("tag", None, "a"), UriEntry("url", "u:1")),
         "2": (TokenEntry("tag", "s", "b"), TokenEntry("tag", "t", "b"), TokenEntry("x", "s", "c")),
         "3": (TokenEntry("tag", "s", "gone"),),

@@ -36,12 +36,16 @@ def _names(row: dict[str, Any]) -> set[str]:
 
 async def test_a_listed_search_parameter_can_be_used(client: Client) -> None:
     values = {"number": "1", "date": "2020", "quantity": "1", "reference": "Patient/1"}
+    composites = {"quantity": "x$1", "date": "x$2020"}
     statement = (await client.get("metadata")).json
     for row in statement["rest"][0]["resource"]:
         if row["type"] not in {"Patient", "Observation", "Task", "ImagingStudy"}:
             continue
         for parameter in row["searchParam"]:
-            url = f"{row['type']}?{parameter['name']}={values.get(parameter['type'], 'x')}"
+            value = values.get(parameter["type"], "x")
+            if parameter["type"] == "composite":
+                value = composites.get(parameter["name"].rpartition("-")[2], "x$x")
+            url = f"{row['type']}?{parameter['name']}={value}"
             reply = await client.get(url, prefer="handling=strict")
             assert reply.status == 200, (url, reply.body)
 

@@ -16,6 +16,7 @@ from store.sqlite.schema import LAYOUT
 from tests.contract.writes import commit, made
 
 FIRST_LAYOUT = """
+DROP TABLE composite_entry;
 ALTER TABLE param DROP COLUMN identifying;
 ALTER TABLE term_entry RENAME TO newer;
 CREATE TABLE term_entry (

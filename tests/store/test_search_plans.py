@@ -5,10 +5,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from store.entries import DateEntry, QuantityEntry, ReferenceEntry, StringEntry, TokenEntry
+from store.entries import (
+    CompositeEntry,
+    DateEntry,
+    QuantityEntry,
+    ReferenceEntry,
+    StringEntry,
+    TokenEntry,
+)
 from store.query import (
     AnyOf,
     Compare,
+    CompositeIs,
     Condition,
     DateIs,
     IdIn,
@@ -76,6 +84,19 @@ QUERIES: dict[str, tuple[tuple[Condition, ...], tuple[SortKey, ...]]] = {
     "name": ((StringIs("name", StringMatch.STARTS, "a"),), ()),
     "quantity": ((QuantityIs("value", Compare.GT, 1.0, 0.5, 1.5, None, "mg"),), ()),
     "id": ((IdIn(("1", "2")),), ()),
+    "composite": (
+        (
+            CompositeIs(
+                "code-value",
+                (
+                    TokenIs("", "urn:s", "final"),
+                    QuantityIs("", Compare.GT, 1.0, 0.5, 1.5, None, "mg"),
+                ),
+            ),
+            STATUS,
+        ),
+        NEWEST,
+    ),
     "chain": ((RefersTo("subject", "Patient", (StringIs("name", StringMatch.STARTS, "a"),)),), ()),
     "chain-and-token": ((RefersTo("subject", "Patient", (IdIn(("p",)),)), STATUS), NEWEST),
     "two-steps": (
@@ -113,6 +134,10 @@ async def test_no_page_scans_a_table_or_sorts_what_an_index_has_in_order(
         StringEntry("name", "anna", "Anna"),
         DateEntry("date", 5, 6),
         QuantityEntry("value", 2.0, 2.0, "urn:u", "mg"),
+        CompositeEntry(
+            "code-value",
+            (TokenEntry("", "urn:s", "final"), QuantityEntry("", 2.0, 2.0, "urn:u", "mg")),
+        ),
     )
     writes = [made("Task", str(at), at_us=at, entries=entries) for at in range(size)]
     person = made("Patient", "p", entries=(StringEntry("name", "anna", "Anna"),))

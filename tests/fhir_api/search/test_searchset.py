@@ -185,10 +185,6 @@ async def test_what_is_known_and_not_supported_is_never_ignored(server: Server, 
     assert (await server.refused(f"Patient?{query}"))["code"] == "not-supported"
 
 
-async def test_a_composite_parameter_is_refused(server: Server):
-    assert (await server.refused("Observation?code-value-quantity=1$2"))["code"] == "not-supported"
-
-
 @pytest.mark.parametrize(
     "query",
     [
