@@ -6,13 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import fhir_operations, scale, tasks, upload_memory
+from benchmarks import fhir_operations, scale, task_stages, tasks, upload_memory
 from benchmarks.machine import described
 
 QUESTIONS = {
     "fhir-operations": (fhir_operations.run, "FHIR operations under fhirload.py, and peak memory"),
     "scale": (scale.run, "Searches on a million resources against ten thousand"),
     "tasks": (tasks.run, "Task to report, STAT behind a queue, backlog: against the bare model"),
+    "task-stages": (task_stages.run, "Where a Task's processor time goes"),
     "upload-memory": (upload_memory.run, "Memory of the API process under a large upload"),
 }
 

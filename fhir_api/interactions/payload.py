@@ -5,10 +5,8 @@ https://hl7.org/fhir/R4/binary.html
 
 from __future__ import annotations
 
-import base64
-import binascii
-
 from fhir_api.api import Api
+from fhir_api.base64_text import decoded, encoded
 from fhir_api.document import Tree, joined, members_of
 from fhir_api.errors import Category, FhirError
 from store.interface import Version
@@ -31,12 +29,12 @@ async def take_payload(api: Api, tree: Tree, body: bytes) -> tuple[bytes, str | 
     if data is None:
         return body, None
     try:
-        payload = base64.b64decode("".join(data.split()), validate=True)
-    except (binascii.Error, ValueError) as exc:
+        payload = decoded(data)
+    except ValueError as exc:
         text = "Binary.data is not base64."
         raise FhirError(Category.UNPROCESSABLE, text, "Binary.data") from exc
     info = await api.store.blobs.put(payload)
-    if base64.b64encode(payload).decode() == data:
+    if encoded(payload).decode() == data:
         body = joined({**members_of(body), "data": IN_BLOB})
     return body, info.sha256
 
@@ -55,4 +53,4 @@ async def with_payload(api: Api, version: Version) -> bytes:
         text = "The Binary is too large for JSON: ask for it by its own media type."
         raise FhirError(Category.TOO_COSTLY, text, "Binary.data")
     payload = await api.store.blobs.get(version.blob)
-    return joined({**members, "data": b'"%s"' % base64.b64encode(payload)})
+    return joined({**members, "data": b'"%s"' % encoded(payload)})

@@ -5,13 +5,13 @@ A check takes a JSON value and returns what is wrong with it, or None.
 
 from __future__ import annotations
 
-import binascii
 import math
 import re
 from calendar import monthrange
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from fhir_api.base64_text import decoded
 from fhir_api.definitions.elements import PRIMITIVES
 from fhir_api.validation.visit import Problem
 from fhir_api.validation.xhtml import xhtml
@@ -79,8 +79,8 @@ def base64_binary(value: Any) -> Problem | None:  # noqa: ANN401
     if not value:
         return EMPTY
     try:
-        binascii.a2b_base64("".join(value.split()), strict_mode=True)
-    except ValueError:  # binascii.Error is one; so is text beyond ASCII
+        decoded(value)
+    except ValueError:  # so is text beyond ASCII
         return Problem("value", "This is not base64.")
     return None
 

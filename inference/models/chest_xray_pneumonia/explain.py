@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,6 +166,7 @@ def _coloured(shares: Image.Image) -> Image.Image:
     return painted.convert("RGB")
 
 
+@lru_cache(maxsize=64)
 def _legend(rows: int, full_scale_logit: float) -> Image.Image:
     """Draw the scale: a bar from no evidence (below) to full scale (above), with its numbers."""
     picture = Image.new("RGB", (LEGEND_PX, rows))
