@@ -91,7 +91,7 @@ def capability_statement(
         "implementation": {"description": "FHIR server for imaging AI", "url": base_url},
         "fhirVersion": FHIR_VERSION,
         "format": [FHIR_JSON, FHIR_XML, "json", "xml"],
-        "patchFormat": [JSON_PATCH],
+        "patchFormat": [JSON_PATCH, FHIR_JSON, FHIR_XML],
         "rest": [_filled(rest)],
     }
 

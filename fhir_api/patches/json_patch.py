@@ -11,18 +11,15 @@ import msgspec
 
 from fhir_api.document import parse
 from fhir_api.errors import Category, FhirError
-from fhir_api.patches.pieces import Budget, Piece, closed, opened
+from fhir_api.patches.document import PatchedDocument, PatchFails, Tokens
+from fhir_api.patches.pieces import Budget
 
 MOST_OPERATIONS = 1000
 MOST_STEPS = 128
 """Steps of one path."""
 
-_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _ESCAPE: Final = re.compile(r"~(?![01])")
 _exact = msgspec.json.Decoder(float_hook=Decimal)
-
-Tokens = tuple[str, ...]
-"""A JSON Pointer (RFC 6901), split and unescaped."""
 
 
 class Operation(msgspec.Struct):
@@ -61,11 +58,11 @@ def apply_json_patch(operations: Sequence[Operation], document: bytes, most_byte
     Raises:
         FhirError: an operation leads nowhere (422), a test fails (409), or the patch does too much (413).
     """
-    patched = _Document(document, Budget(most_bytes))
+    patched = PatchedDocument(document, Budget(most_bytes))
     for number, operation in enumerate(operations):
         try:
-            patched.apply(operation)
-        except _Fails as exc:
+            _apply(patched, operation)
+        except PatchFails as exc:
             text = f"Operation {number} of the patch ({operation.op}): {exc}"
             raise FhirError(exc.category, text, "http.body") from exc
         except RecursionError as exc:
@@ -93,130 +90,35 @@ def _require_members(operation: Operation, number: int) -> None:
     raise FhirError(Category.INVALID, text, "http.body")
 
 
-class _Fails(Exception):
-    """An operation that cannot be done; the message is for the client."""
-
-    def __init__(self, text: str, category: Category = Category.UNPROCESSABLE) -> None:
-        super().__init__(text)
-        self.category = category
-
-
 def _tokens(pointer: str) -> Tokens:
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
 
-class _Document:
-    """The document while it is patched."""
-
-    def __init__(self, body: bytes, budget: Budget) -> None:
-        self._root: Piece = body
-        self._budget = budget
-
-    def written(self) -> bytes:
-        return closed(self._root, self._budget)
-
-    def apply(self, operation: Operation) -> None:
-        path = _tokens(operation.path)
-        source = _tokens(operation.source or "")
-        match operation.op:
-            case "add":
-                self._add(path, operation.value)
-            case "remove":
-                self._remove(path)
-            case "replace":
-                self._value(path)
-                self._replace(path, operation.value)
-            case "copy":
-                self._add(path, closed(self._value(source), self._budget))
-            case "move":
-                if path[: len(source)] == source and path != source:
-                    raise _Fails("a value cannot be moved into itself.")
-                value = closed(self._value(source), self._budget)
-                if path != source:
-                    self._remove(source)
-                    self._add(path, value)
-            case "test":
-                self._test(path, operation.value)
-
-    def _test(self, path: Tokens, expected: msgspec.Raw) -> None:
-        found = closed(self._value(path), self._budget)
-        wanted = bytes(expected)
-        if found == wanted:
-            return
-        self._budget.spend(len(wanted))
-        if not _equal(_exact.decode(found), _exact.decode(wanted)):
-            raise _Fails("the value is another one.", Category.CONFLICT)
-
-    def _add(self, path: Tokens, value: Piece) -> None:
-        if not path:
-            self._root = value
-            return
-        holder = self._holder(path)
-        if isinstance(holder, dict):
-            holder[path[-1]] = value
-        elif path[-1] == "-":
-            holder.append(value)
-        else:
-            holder.insert(_index(path[-1], len(holder) + 1), value)
-
-    def _replace(self, path: Tokens, value: Piece) -> None:
-        if not path:
-            self._root = value
-            return
-        holder = self._holder(path)
-        if isinstance(holder, dict):
-            holder[path[-1]] = value
-        else:
-            holder[_index(path[-1], len(holder))] = value
-
-    def _remove(self, path: Tokens) -> None:
-        if not path:
-            raise _Fails("the whole document cannot be removed.")
-        self._value(path)
-        holder = self._holder(path)
-        if isinstance(holder, dict):
-            del holder[path[-1]]
-        else:
-            del holder[_index(path[-1], len(holder))]
-
-    def _value(self, path: Tokens) -> Piece:
-        if not path:
-            return self._root
-        return _member(self._holder(path), path[-1])
-
-    def _holder(self, path: Tokens) -> dict[str, Piece] | list[Piece]:
-        """The object or array that has, or will have, the value at ``path``; opened, with all above it."""
-        holder = self._root = self._opened(self._root)
-        for token in path[:-1]:
-            child = self._opened(_member(holder, token))
-            if isinstance(holder, dict):
-                holder[token] = child
-            else:
-                holder[int(token)] = child
-            holder = child
-        return holder
-
-    def _opened(self, piece: Piece) -> dict[str, Piece] | list[Piece]:
-        inside = opened(piece, self._budget)
-        if isinstance(inside, dict | list):
-            return inside
-        raise _Fails("its path leads into a value that has no members.")
+def _apply(document: PatchedDocument, operation: Operation) -> None:
+    path = _tokens(operation.path)
+    source = _tokens(operation.source or "")
+    match operation.op:
+        case "add":
+            document.add(path, operation.value)
+        case "remove":
+            document.remove(path)
+        case "replace":
+            document.replace(path, operation.value)
+        case "copy":
+            document.add(path, document.copied(source))
+        case "move":
+            document.move(source, path)
+        case "test":
+            _test(document, path, bytes(operation.value))
 
 
-def _member(holder: dict[str, Piece] | list[Piece], token: str) -> Piece:
-    if isinstance(holder, list):
-        return holder[_index(token, len(holder))]
-    if token not in holder:
-        raise _Fails("there is nothing at its path.")
-    return holder[token]
-
-
-def _index(token: str, size: int) -> int:
-    if not _INDEX.fullmatch(token):
-        raise _Fails("its path has no index where there is an array.")
-    if int(token) >= size:
-        raise _Fails("its path has an index that the array does not have.")
-    return int(token)
+def _test(document: PatchedDocument, path: Tokens, wanted: bytes) -> None:
+    found = document.copied(path)
+    if found == wanted:
+        return
+    document.budget.spend(len(wanted))
+    if not _equal(_exact.decode(found), _exact.decode(wanted)):
+        raise PatchFails("the value is another one.", Category.CONFLICT)
 
 
 def _equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - what JSON holds

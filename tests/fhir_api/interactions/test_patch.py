@@ -131,6 +131,59 @@ async def test_patches_at_once_all_land(client: Client) -> None:
     assert {name["family"] for name in names} == {str(n) for n in range(13)}
 
 
+FHIRPATH = {
+    "resourceType": "Parameters",
+    "parameter": [
+        {
+            "name": "operation",
+            "part": [
+                {"name": "type", "valueCode": "add"},
+                {"name": "path", "valueString": "Patient"},
+                {"name": "name", "valueString": "active"},
+                {"name": "value", "valueBoolean": True},
+            ],
+        }
+    ],
+}
+
+
+async def test_a_fhirpath_patch_is_parameters_in_any_fhir_format(client: Client) -> None:
+    """https://hl7.org/fhir/R4/fhirpatch.html"""
+    await client.put("Patient/a", patient(id="a"))
+    reply = await client.ask("PATCH", "Patient/a", FHIRPATH)
+    assert (reply.status, reply.etag, reply.json["active"]) == (200, 'W/"2"', True)
+    xml = (
+        b'<Parameters xmlns="http://hl7.org/fhir"><parameter><name value="operation"/>'
+        b'<part><name value="type"/><valueCode value="delete"/></part>'
+        b'<part><name value="path"/><valueString value="Patient.active"/></part>'
+        b"</parameter></Parameters>"
+    )
+    reply = await client.ask("PATCH", "Patient/a", xml, content_type="application/fhir+xml")
+    assert (reply.status, reply.etag) == (200, 'W/"3"')
+    assert "active" not in reply.json
+
+
+async def test_wrong_parameters_of_a_fhirpath_patch_are_refused_with_their_place(
+    client: Client,
+) -> None:
+    await client.put("Patient/a", patient(id="a"))
+    for body, status in (
+        ({"resourceType": "Patient"}, 400),
+        ({"resourceType": "Parameters", "parameter": [{"name": "x"}]}, 400),
+        ({"resourceType": "Parameters", "parameter": [{"part": []}]}, 422),
+    ):
+        reply = await client.ask("PATCH", "Patient/a", body)
+        assert reply.status == status, reply.body
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_a_bundle_takes_a_fhirpath_patch_as_it_is(client: Client, kind: str) -> None:
+    await client.put("Patient/a", patient(id="a"))
+    reply = await getattr(client, kind)(entry("PATCH", "Patient/a", FHIRPATH))
+    assert reply.json["entry"][0]["response"]["status"] == "200 OK"
+    assert (await client.get("Patient/a")).json["active"] is True
+
+
 async def test_a_binary_is_patched_with_its_data(client: Client) -> None:
     made = {"resourceType": "Binary", "id": "b", "contentType": "text/plain", "data": "eA=="}
     await client.put("Binary/b", made)
