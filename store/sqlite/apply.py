@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from store.errors import BlobNotFound, GuardFailed, LeaseLost, VersionConflict
-from store.interface import Commit, QueueAction, Write
+from store.interface import Commit, Guard, QueueAction, Write
 from store.query import Query
 from store.sqlite import entry_changes, queue
+from store.sqlite.guards import Guards
 from store.sqlite.inserts import insert
 from store.sqlite.names import Names
 from store.sqlite.rows import EntryRows
@@ -42,6 +43,7 @@ class Group:
         self._blob_exists = blob_exists
         self._current: dict[tuple[str, str], Current | None] = {}
         self._entries = EntryRows()
+        self._guards = Guards(connection, names)
         self._resources: dict[int, tuple[object, ...]] = {}
         self._versions: list[tuple[object, ...]] = []
         self._version_blobs: list[tuple[int, str]] = []
@@ -62,6 +64,7 @@ class Group:
         keys = {(w.type, w.id) for c in commits for w in c.writes}
         keys.update((type, id) for c in commits for type, id, _ in (*c.unchanged, *c.held))
         self._load([key for key in keys if key not in self._current])
+        self._guards.prefetch(guard for c in commits for guard in c.guards)
 
     def apply(self, commit: Commit) -> None:
         """Raises a StoreError before anything of the commit is noted."""
@@ -103,7 +106,6 @@ class Group:
             noted.clear()
 
     def _check(self, commit: Commit) -> None:
-        self.prefetch([commit])
         if len({(w.type, w.id) for w in commit.writes}) != len(commit.writes):
             raise ValueError("a commit writes one resource twice")
         for write in commit.writes:
@@ -121,11 +123,16 @@ class Group:
                 if not self._blob_exists(sha256):
                     raise BlobNotFound(f"there is no blob {sha256}")
         for guard in commit.guards:
+            if self._matching(guard) != set(guard.ids):
+                raise GuardFailed(guard.type)
+
+    def _matching(self, guard: Guard) -> set[str]:
+        found = self._guards.found(guard)
+        if found is None:
             self.flush()
             query = Query(guard.type, guard.where, limit=len(guard.ids) + 1)
-            found = matching_ids(self._connection, self._names, query)
-            if len(found) != len(guard.ids) or set(found) != set(guard.ids):
-                raise GuardFailed(guard.type)
+            found = set(matching_ids(self._connection, self._names, query))
+        return found
 
     def _check_version(self, type: str, id: str, expected: int) -> None:
         current = self._current.get((type, id))
@@ -182,6 +189,7 @@ class Group:
             sequence,
             write.keep_history,
         )
+        self._guards.note(write)
         self.types.add(write.type)
         self.content_bytes += len(write.content)
         if not live:

@@ -273,3 +273,34 @@ async def test_a_closed_store_says_so_and_lost_nothing(open_store: Opener) -> No
         await store.commit(commit(made("P", "late")))
     again = open_store()
     assert await again.count(Query("P")) == 50
+
+
+async def test_guards_of_commits_that_arrive_together_see_each_other(store: Store) -> None:
+    """https://hl7.org/fhir/R4/http.html#ccreate: one creates, the others find what it made, or no longer find what it
+    changed.
+    """
+    guard = Guard("Patient", IS_FINAL, ())
+    creations = [
+        commit(made("Patient", f"p{at}", entries=FINAL), guards=(guard,)) for at in range(30)
+    ]
+    results = await asyncio.gather(*map(store.commit, creations), return_exceptions=True)
+    assert [type(r) for r in results if r is not None] == [GuardFailed] * 29
+    there = f"p{results.index(None)}"
+    seen = Guard("Patient", IS_FINAL, (there,))
+    changes = [
+        commit(made("Patient", there, version=2)),
+        commit(made("Patient", "q", entries=FINAL), guards=(seen,)),
+        commit(made("Patient", "r", entries=FINAL), guards=(guard,)),
+    ]
+    results = await asyncio.gather(*map(store.commit, changes), return_exceptions=True)
+    assert [type(r) for r in results] == [type(None), GuardFailed, type(None)]
+
+
+async def test_a_guard_that_allows_some_finds_just_those(store: Store) -> None:
+    writes = [made("Patient", f"p{at}", entries=FINAL) for at in range(40)]
+    await store.commit(commit(*writes))
+    every = tuple(write.id for write in writes)
+    for ids in (every[:-1], (*every, "x"), ()):
+        with pytest.raises(GuardFailed):
+            await store.commit(Commit(guards=(Guard("Patient", IS_FINAL, ids),)))
+    await store.commit(Commit(guards=(Guard("Patient", IS_FINAL, every[::-1]),)))
