@@ -14,13 +14,15 @@ from typing import Any
 import orjson
 
 from fhir_api.api import Api
+from fhir_api.definitions.compartments import COMPARTMENTS
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.freshness import is_named
 from fhir_api.http import FHIR_JSON, Request, Response, json_response
 from fhir_api.negotiation import FHIR_XML
 from fhir_api.operations.registry import Level, operations
 from fhir_api.patches.read import JSON_PATCH
-from fhir_api.search.parameters import R4_PARAMETERS, SearchParameters
+from fhir_api.search.criteria import modifiers_of
+from fhir_api.search.parameters import R4_PARAMETERS, SearchParameter, SearchParameters
 
 FHIR_VERSION = "4.0.1"
 DATE = "2026-11-23"
@@ -37,12 +39,11 @@ INTERACTIONS = (
     "create",
     "search-type",
 )
-SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
+SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system", "search-system")
 SYSTEM = frozenset({Level.SYSTEM})
 BELOW_SYSTEM = frozenset(Level) - SYSTEM
-SEARCH_TYPES = frozenset(
-    {"token", "string", "reference", "date", "number", "quantity", "uri", "composite"}
-)
+OF_ALL_TYPES = ("_id", "_lastUpdated", "_profile", "_security", "_source", "_tag")
+COMPARTMENT_URL = "http://hl7.org/fhir/CompartmentDefinition/"
 
 
 async def metadata(api: Api, request: Request) -> Response:
@@ -80,7 +81,15 @@ def capability_statement(
         "security": {"description": "A bearer token; only metadata is open."},
         "resource": [_resource(type, parameters) for type in sorted(RESOURCE_TYPES)],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+        "searchParam": [
+            *(_parameter(parameters.of("Basic")[code]) for code in OF_ALL_TYPES),
+            {"name": "_has", "type": "special", "documentation": "Reverse chaining."},
+            {"name": "_list", "type": "special", "documentation": "Members of a stored List."},
+        ],
         "operation": list(_operations(SYSTEM)),
+        "compartment": [
+            COMPARTMENT_URL + type[0].lower() + type[1:] for type in sorted(COMPARTMENTS)
+        ],
     }
     return {
         "resourceType": "CapabilityStatement",
@@ -112,14 +121,22 @@ def _resource(type: str, known: SearchParameters) -> dict[str, Any]:
         "searchInclude": [
             f"{type}:{parameter.code}" for parameter in parameters if parameter.type == "reference"
         ],
-        "searchParam": [
-            {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
-            for parameter in parameters
-            if parameter.type in SEARCH_TYPES
+        "searchRevInclude": [
+            f"{source}:{code}" for source, codes in known.referring_to(type) for code in codes
         ],
+        "searchParam": [_parameter(parameter) for parameter in parameters],
         "operation": list(_operations(BELOW_SYSTEM, type)),
     }
     return _filled(row)
+
+
+def _parameter(parameter: SearchParameter) -> dict[str, Any]:
+    row = {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
+    modifiers = modifiers_of(parameter.code, parameter.type) - RESOURCE_TYPES
+    named = [f":{modifier}" for modifier in sorted(modifiers)]
+    if parameter.type == "reference":
+        named += [":[type]"]
+    return row | {"documentation": f"Modifiers: {', '.join(named)}."}
 
 
 def _filled(row: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from fhir_api.access import decide
 from fhir_api.api import Api
 from fhir_api.boundary import refusal_of
 from fhir_api.capability import metadata
+from fhir_api.definitions.compartments import COMPARTMENTS
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import Category, FhirError
 from fhir_api.formats.xml_reader import json_of
@@ -25,7 +26,7 @@ from fhir_api.interactions.delete import conditional_delete, delete
 from fhir_api.interactions.history import history
 from fhir_api.interactions.patch import conditional_patch, patch
 from fhir_api.interactions.read import read
-from fhir_api.interactions.search import search_type
+from fhir_api.interactions.search import search_compartment, search_system, search_type
 from fhir_api.interactions.update import conditional_update, update
 from fhir_api.interactions.vread import vread
 from fhir_api.jobs.accept import STATUS_PATH, accept
@@ -165,10 +166,13 @@ async def _operation(api: Api, request: Request) -> Response:
     return await operation.handler(api, request)
 
 
-SYSTEM: Methods = {"POST": _bundle}
+SYSTEM: Methods = {"GET": search_system, "POST": _bundle}
 METADATA: Methods = {"GET": metadata}
 HISTORY: Methods = {"GET": _history}
 SEARCH: Methods = {"POST": search_type}
+SYSTEM_SEARCH: Methods = {"POST": search_system}
+COMPARTMENT: Methods = {"GET": search_compartment}
+COMPARTMENT_SEARCH: Methods = {"POST": search_compartment}
 TYPE: Methods = {
     "GET": search_type,
     "POST": _create,
@@ -196,6 +200,14 @@ def _methods(path: tuple[str, ...]) -> Methods:
             return TYPE
         case ():
             return SYSTEM
+        case ("_search",):
+            return SYSTEM_SEARCH
+        case (type, _, inner) if type in COMPARTMENTS and (inner in RESOURCE_TYPES or inner == "*"):
+            return COMPARTMENT
+        case (type, _, inner, "_search") if type in COMPARTMENTS and (
+            inner in RESOURCE_TYPES or inner == "*"
+        ):
+            return COMPARTMENT_SEARCH
         case ("metadata",):
             return METADATA
         case ("_history",):

@@ -270,7 +270,10 @@ SortValue: TypeAlias = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The place after a row: its sort values and, to break ties, its rowid-like ``position``."""
+    """The place after a row: its sort values and, to break ties, its ``position`` in the order of creation.
+
+    That order is one over all types: a cursor of one query says of another type's, sorted alike, what comes later.
+    """
 
     values: tuple[SortValue, ...]
     position: int

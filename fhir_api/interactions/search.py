@@ -1,18 +1,40 @@
-"""search (https://hl7.org/fhir/R4/http.html#search): ``GET [type]?…`` and ``POST [type]/_search``."""
+"""search (https://hl7.org/fhir/R4/http.html#search) of a type, of the system and in a compartment.
+
+``GET`` with the parameters in the URL, or ``POST …/_search`` with them in a form.
+"""
 
 from __future__ import annotations
 
+from fhir_api.access import Interaction, decide
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response, query_pairs
 from fhir_api.search.grammar import Pairs
+from fhir_api.search.scope import SYSTEM, Scope, of_compartment, of_type
 from fhir_api.search.searching import search
 
 FORM = "application/x-www-form-urlencoded"
 
 
 async def search_type(api: Api, request: Request) -> Response:
-    """The resources of a type that match, as a searchset Bundle. A form's parameters add to those of the URL.
+    """``Patient?…``: the resources of a type that match, as a searchset Bundle."""
+    return await _search(api, of_type(request.path[0]), request)
+
+
+async def search_system(api: Api, request: Request) -> Response:
+    """``?_type=Patient,Observation&…``: those of several types, or all."""
+    return await _search(api, SYSTEM, request)
+
+
+async def search_compartment(api: Api, request: Request) -> Response:
+    """``Patient/1/Observation?…`` or ``Patient/1/*?…``: those in a compartment."""
+    compartment, id, type = request.path[:3]
+    decide(request.caller, Interaction.READ, compartment)
+    return await _search(api, of_compartment(compartment, id, type), request)
+
+
+async def _search(api: Api, scope: Scope, request: Request) -> Response:
+    """A form's parameters add to those of the URL.
 
     Raises:
         FhirError: ``media-type``: a POST whose body is no form; else as ``search`` does.
@@ -20,7 +42,7 @@ async def search_type(api: Api, request: Request) -> Response:
     pairs = query_pairs(request.query)
     if request.method == "POST":
         pairs += _form(request)
-    return await search(api, request.path[0], pairs, request)
+    return await search(api, scope, pairs, request)
 
 
 def _form(request: Request) -> Pairs:

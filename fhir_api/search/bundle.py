@@ -72,9 +72,10 @@ def searchset(
     return b"".join(parts)
 
 
-def search_url(base_url: str, type: str, pairs: Pairs) -> str:
-    """The URL of a search: what a self link says was really done."""
+def search_url(base_url: str, place: str, pairs: Pairs) -> str:
+    """The URL of a search at a place below the base: what a self link says was really done."""
+    url = f"{base_url}/{place}" if place else base_url
     if not pairs:
-        return f"{base_url}/{type}"
+        return url
     query = "&".join(f"{quote(name, _READABLE)}={quote(value, _READABLE)}" for name, value in pairs)
-    return f"{base_url}/{type}?{query}"
+    return f"{url}?{query}"

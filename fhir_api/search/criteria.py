@@ -6,9 +6,10 @@ error under ``Prefer: handling=strict``; one that R4 defines and this server can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import cast
 
 from fhir_api.document import ID
 from fhir_api.errors import Category, FhirError, Issue
@@ -30,6 +31,7 @@ RESULT_PARAMETERS = frozenset(
         "_summary",
         "_elements",
         "_total",
+        "_type",
         "_include",
         "_include:iterate",
         "_revinclude",
@@ -47,7 +49,6 @@ NOT_SUPPORTED: Mapping[str, str] = MappingProxyType(
         "_content": "full text is not indexed",
         "_filter": "filter expressions are not supported",
         "_query": "named queries are not supported",
-        "_type": "a search is of one type, the one in the URL",
         "_contained": "contained resources are found through the resource that holds them",
         "_containedType": "contained resources are found through the resource that holds them",
     }
@@ -59,7 +60,8 @@ NOT_SUPPORTED: Mapping[str, str] = MappingProxyType(
 class Criteria:
     """What a query asks for. ``used`` are the pairs that set a condition, ``ignored`` the warnings about others."""
 
-    where: tuple[Condition, ...]
+    where: tuple[tuple[Condition, ...], ...]
+    """Of each type that is searched, in their order."""
     used: Pairs
     ignored: tuple[Issue, ...]
 
@@ -76,14 +78,16 @@ def compile_conditions(type: str, pairs: Pairs, reading: Reading) -> tuple[Condi
     for name, _ in pairs:
         if ParameterName.of(name).code in RESULT_PARAMETERS - ANSWER_FORMAT:
             raise invalid(name, "only criteria may stand here")
-    return read_criteria(type, pairs, reading, strict=True).where
+    return read_criteria((type,), pairs, reading, strict=True).where[0]
 
 
-def read_criteria(type: str, pairs: Pairs, reading: Reading, *, strict: bool) -> Criteria:
+def read_criteria(
+    types: Sequence[str], pairs: Pairs, reading: Reading, *, strict: bool
+) -> Criteria:
     """The conditions of a search's criteria; result parameters are passed over.
 
     Args:
-        type: the resource type that is searched.
+        types: the resource types that are searched; a parameter must be one of each.
         pairs: names and values, percent-decoded.
         reading: what their meaning depends on.
         strict: an unknown parameter is an error, not a warning.
@@ -91,7 +95,7 @@ def read_criteria(type: str, pairs: Pairs, reading: Reading, *, strict: bool) ->
     Raises:
         FhirError: ``invalid``, or ``too-costly`` beyond the limits.
     """
-    where: list[Condition] = []
+    where: list[list[Condition]] = [[] for _ in types]
     used: Pairs = []
     ignored: list[Issue] = []
     values_left = MAX_VALUES
@@ -99,23 +103,25 @@ def read_criteria(type: str, pairs: Pairs, reading: Reading, *, strict: bool) ->
         if name in RESULT_PARAMETERS:
             continue
         values = [part for part in split(value, ",") if part]
-        condition = _condition(_Asked(name, values, reading), type, name, 0)
-        if condition is None:
-            unknown = invalid(name, f"{type} has no such parameter")
+        asked = _Asked(name, values, reading)
+        conditions = [_condition(asked, type, name, 0) for type in types]
+        if None in conditions:
+            unknown = invalid(name, f"{types[conditions.index(None)]} has no such parameter")
             if strict:
                 raise unknown
             ignored.append(replace(unknown.issues[0], severity="warning", code="not-supported"))
             continue
-        values_left -= len(values) if not isinstance(condition, IdIn) else 0
-        if len(where) == MAX_CRITERIA or values_left < 0:
+        values_left -= len(values) if not isinstance(conditions[0], IdIn) else 0
+        if len(used) == MAX_CRITERIA or values_left < 0:
             raise FhirError(
                 Category.TOO_COSTLY,
                 f"A search may have {MAX_CRITERIA} criteria with {MAX_VALUES} values in all.",
                 f"http.{name}",
             )
-        where.append(condition)
+        for of_type, condition in zip(where, conditions, strict=True):
+            of_type.append(cast("Condition", condition))
         used.append((name, value))
-    return Criteria(tuple(where), used, tuple(ignored))
+    return Criteria(tuple(map(tuple, where)), used, tuple(ignored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +171,14 @@ def _condition(asked: _Asked, type: str, written: str, steps: int) -> Condition 
     if name.chain is not None:
         known = asked.reading.parameters
         return chained(known, asked.name, parameter, name, name.chain, inner)
-    allowed = _SPECIAL_MODIFIERS.get(name.code) or MODIFIERS.get(parameter.type, frozenset())
-    if name.modifier is not None and name.modifier not in allowed:
+    if name.modifier is not None and name.modifier not in modifiers_of(name.code, parameter.type):
         raise not_supported(asked.name, f"no modifier ':{name.modifier}' for a {parameter.type}")
     return _met(Criterion(asked.name, parameter, name.modifier, asked.reading), asked.values)
+
+
+def modifiers_of(code: str, type: str) -> frozenset[str]:
+    """The modifiers that a parameter of a type takes."""
+    return _SPECIAL_MODIFIERS.get(code) or MODIFIERS.get(type, frozenset())
 
 
 def _met(criterion: Criterion, values: list[str]) -> Condition:

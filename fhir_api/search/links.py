@@ -41,36 +41,36 @@ def _cipher(key: bytes) -> AESSIV:
     return AESSIV(key)
 
 
-def seal(key: bytes, type: str, pairs: Pairs, cursor: Cursor | None) -> str:
+def seal(key: bytes, place: str, pairs: Pairs, cursor: Cursor | None) -> str:
     """The token of the page that follows ``cursor`` in the search by ``pairs``; of the first page for None.
 
     Args:
         key: 32 or 64 bytes, the same in every process of the deployment.
-        type: the resource type; a token is good for this type only.
+        place: where the search is, as in the URL; a token is good there only.
         pairs: the parameters that were used.
         cursor: the place after the last match of the page before.
     """
     values: list[SortValue] = list(cursor.values) if cursor else []
-    place = _encoder.encode(_Place(pairs, values, cursor.position if cursor else None))
-    sealed = _cipher(key).encrypt(place, [_PURPOSE, type.encode()])
+    held = _encoder.encode(_Place(pairs, values, cursor.position if cursor else None))
+    sealed = _cipher(key).encrypt(held, [_PURPOSE, place.encode()])
     return urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
-def unseal(key: bytes, type: str, token: str) -> tuple[Pairs, Cursor | None]:
+def unseal(key: bytes, place: str, token: str) -> tuple[Pairs, Cursor | None]:
     """The parameters and the place of a page, as ``seal`` took them.
 
     Raises:
-        FhirError: ``invalid``: not a token of ours, or one of another type or deployment.
+        FhirError: ``invalid``: not a token of ours, or one of another place or deployment.
     """
     try:
         sealed = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-        place = _decoder.decode(_cipher(key).decrypt(sealed, [_PURPOSE, type.encode()]))
+        held = _decoder.decode(_cipher(key).decrypt(sealed, [_PURPOSE, place.encode()]))
     except (UnicodeEncodeError, Base64Error, ValueError, InvalidTag, msgspec.DecodeError) as error:
         raise FhirError(
             Category.INVALID,
             "This is not a page link of this server: search again from the first page.",
             f"http.{PAGE}",
         ) from error
-    if place.position is None:
-        return place.pairs, None
-    return place.pairs, Cursor(tuple(place.values), place.position)
+    if held.position is None:
+        return held.pairs, None
+    return held.pairs, Cursor(tuple(held.values), held.position)

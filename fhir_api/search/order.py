@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -30,8 +30,10 @@ class Order:
 NO_ORDER = Order((), "", ())
 
 
-def read_order(parameters: SearchParameters, type: str, value: str, *, strict: bool) -> Order:
-    """Reads ``_sort=status,-date``.
+def read_order(
+    parameters: SearchParameters, types: Sequence[str], value: str, *, strict: bool
+) -> Order:
+    """Reads ``_sort=status,-date``, which every one of the types must be able to follow.
 
     Raises:
         FhirError: a rule cannot be followed; a parameter that the type does not have only when ``strict``.
@@ -44,13 +46,17 @@ def read_order(parameters: SearchParameters, type: str, value: str, *, strict: b
     ignored: list[Issue] = []
     for rule in rules:
         code = rule.removeprefix("-")
-        field = _field(parameters, type, code)
-        if field is None:
-            unknown = invalid("_sort", f"it names a parameter that {type} does not have")
+        fields = {_field(parameters, type, code): type for type in types}
+        if None in fields:
+            unknown = invalid("_sort", f"it names a parameter that {fields[None]} does not have")
             if strict:
                 raise unknown
             ignored.append(replace(unknown.issues[0], severity="warning", code="not-supported"))
             continue
+        if len(fields) > 1:
+            raise not_supported("_sort", "the types that are searched mean different things by it")
+        (field,) = fields
+        assert field is not None
         keys.append(SortKey(field, None if code in _COLUMNS else code, rule.startswith("-")))
         used.append(rule)
     return Order(tuple(keys), ",".join(used), tuple(ignored))

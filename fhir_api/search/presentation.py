@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -48,7 +49,7 @@ class Presentation:
 
 def read_presentation(
     parameters: SearchParameters,
-    type: str,
+    types: Sequence[str],
     pairs: Pairs,
     *,
     page_size: int,
@@ -59,7 +60,7 @@ def read_presentation(
 
     Args:
         parameters: what may be sorted and included by.
-        type: the resource type that is searched.
+        types: the resource types that are searched.
         pairs: names and values, percent-decoded.
         page_size: the count where none is asked for.
         page_limit: the most that a page holds: a greater ``_count`` becomes this.
@@ -71,13 +72,13 @@ def read_presentation(
     said = _said_once(pairs)
     order = NO_ORDER
     if "_sort" in said:
-        order = read_order(parameters, type, said["_sort"], strict=strict)
+        order = read_order(parameters, types, said["_sort"], strict=strict)
     count = (
         min(_count(said["_count"]), page_limit) if "_count" in said else min(page_size, page_limit)
     )
     subset = read_subset(said)
     includes = tuple(
-        read_include(parameters, (type,), name, value) for name, value in pairs if name in INCLUDES
+        read_include(parameters, types, name, value) for name, value in pairs if name in INCLUDES
     )
     if includes and subset.summary is Summary.TEXT:
         raise invalid("_summary", "'text' excludes '_include' and '_revinclude'")

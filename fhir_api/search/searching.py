@@ -9,18 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from fhir_api.access import Interaction, decide, visible
+from fhir_api.access import visible
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError, Issue
 from fhir_api.http import Request, Response, json_response, preference
 from fhir_api.interactions.representation import page_content_of, without_data
 from fhir_api.search.bundle import Entry, search_url, searchset
-from fhir_api.search.criteria import ANSWER_FORMAT, Criteria, read_criteria
+from fhir_api.search.criteria import ANSWER_FORMAT, read_criteria
 from fhir_api.search.criterion import Reading
 from fhir_api.search.grammar import Pairs
 from fhir_api.search.include import NO_INCLUDES, included
 from fhir_api.search.links import PAGE, seal, unseal
+from fhir_api.search.merging import count_of, page_of
 from fhir_api.search.presentation import Presentation, Total, read_presentation
+from fhir_api.search.scope import Scope
 from fhir_api.search.subset import Subset
 from fhir_api.tasks.progress import may_have_progress, merge
 from store.interface import Page, Version
@@ -31,55 +33,51 @@ from store.query import Cursor, Query, Visible, restricted
 class Search:
     """One page of a search, understood."""
 
-    type: str
-    criteria: Criteria
+    place: str
+    """The URL below the base."""
+    queries: tuple[Query, ...]
+    """One of each type that is searched."""
     presentation: Presentation
     after: Cursor | None
     token: str | None
     """Of the page link that was followed."""
-    visible: Visible
-
-    @property
-    def used(self) -> Pairs:
-        return self.criteria.used + self.presentation.used
-
-    def query(self) -> Query:
-        return Query(
-            self.type,
-            restricted(self.type, self.criteria.where, self.visible),
-            self.presentation.sort,
-            self.after,
-            max(self.presentation.count, 1),
-        )
+    used: Pairs
+    """The parameters that were followed."""
+    ignored: tuple[Issue, ...]
+    """Warnings about the others."""
 
 
-async def search(api: Api, type: str, pairs: Pairs, request: Request) -> Response:
-    """Answers a search of ``type`` with the page that its parameters ask for.
+async def search(api: Api, scope: Scope, pairs: Pairs, request: Request) -> Response:
+    """Answers a search with the page that its parameters ask for.
 
     Args:
         api: the deployment.
-        type: a resource type.
+        scope: where to look.
         pairs: names and values of the parameters, percent-decoded, in the order sent.
         request: who asks, by which base URL, and with which preferences.
 
     Raises:
-        Forbidden: the caller may not search this type.
+        Forbidden: the caller may not search there.
         FhirError: ``invalid`` for what cannot be understood, ``too-costly`` beyond a limit.
     """
-    decide(request.caller, Interaction.SEARCH, type)
-    asked = _understood(api, type, pairs, request)
+    asked = _understood(api, scope, pairs, request)
+    return await answer(api, asked, request, partial(visible, request.caller))
+
+
+async def answer(api: Api, asked: Search, request: Request, sees: Visible) -> Response:
+    """The page as a searchset; ``sees``: what may be included."""
     shape = asked.presentation
     if shape.only_total:
-        count = await api.store.count(asked.query())
+        count = await count_of(api.store, asked.queries)
         return _answer(api, asked, request, count, Page((), more=False))
-    page = await api.store.search(asked.query())
+    page = await page_of(api.store, asked.queries)
     versions = [hit.version for hit in page.hits]
     others = NO_INCLUDES
     if shape.includes:
         others = await included(
             api.store,
             api.search_parameters.active,
-            asked.visible,
+            sees,
             versions,
             shape.includes,
             request.base_url,
@@ -93,32 +91,61 @@ async def search(api: Api, type: str, pairs: Pairs, request: Request) -> Respons
     return _answer(api, asked, request, total, page, entries, others.warnings)
 
 
-def _understood(api: Api, type: str, pairs: Pairs, request: Request) -> Search:
+def _understood(api: Api, scope: Scope, pairs: Pairs, request: Request) -> Search:
     strict = preference(request).strict
-    after: Cursor | None = None
-    tokens = [value for name, value in pairs if name == PAGE]
-    if tokens:
-        others = {name for name, _ in pairs} - ANSWER_FORMAT - {PAGE}
-        if others or len(tokens) > 1:
-            raise FhirError(
-                Category.INVALID,
-                "A page link holds its search: nothing may be added to it.",
-                f"http.{PAGE}",
-            )
-        pairs, after = unseal(api.options.cursor_key, type, tokens[0])
+    token, pairs, after = followed(api, scope.place, pairs)
+    types = scope.chosen(pairs, request.caller)
     known = api.search_parameters.active
     reading = Reading(request.base_url, api.clock(), api.options.chain_limit, known)
-    criteria = read_criteria(type, pairs, reading, strict=strict)
+    criteria = read_criteria(types, pairs, reading, strict=strict)
     presentation = read_presentation(
         known,
-        type,
+        types,
         pairs,
         page_size=api.options.page_size,
         page_limit=api.options.page_limit,
         strict=strict,
     )
-    token = tokens[0] if tokens else None
-    return Search(type, criteria, presentation, after, token, partial(visible, request.caller))
+    sees = partial(visible, request.caller)
+    queries = tuple(
+        Query(
+            type,
+            restricted(type, scope.within(type) + where, sees),
+            presentation.sort,
+            after,
+            max(presentation.count, 1),
+        )
+        for type, where in zip(types, criteria.where, strict=True)
+    )
+    chosen = [pair for pair in pairs if pair[0] == "_type" and not scope.typed]
+    return Search(
+        place=scope.place,
+        queries=queries,
+        presentation=presentation,
+        after=after,
+        token=token,
+        used=chosen + criteria.used + presentation.used,
+        ignored=criteria.ignored + presentation.ignored,
+    )
+
+
+def followed(api: Api, place: str, pairs: Pairs) -> tuple[str | None, Pairs, Cursor | None]:
+    """The token of the page link that the pairs are, if they are one; the search's own pairs; where its page begins.
+
+    Raises:
+        FhirError: ``invalid``: something stands beside the token, or it is not one for this place.
+    """
+    tokens = [value for name, value in pairs if name == PAGE]
+    if not tokens:
+        return None, pairs, None
+    others = {name for name, _ in pairs} - ANSWER_FORMAT - {PAGE}
+    if others or len(tokens) > 1:
+        raise FhirError(
+            Category.INVALID,
+            "A page link holds its search: nothing may be added to it.",
+            f"http.{PAGE}",
+        )
+    return tokens[0], *unseal(api.options.cursor_key, place, tokens[0])
 
 
 async def _total(api: Api, asked: Search, page: Page) -> int | None:
@@ -127,7 +154,7 @@ async def _total(api: Api, asked: Search, page: Page) -> int | None:
         return len(page.hits)
     if asked.presentation.total is Total.NONE:
         return None
-    return await api.store.count(asked.query())
+    return await count_of(api.store, asked.queries)
 
 
 async def _entries(api: Api, versions: Sequence[Version], subset: Subset, mode: str) -> list[Entry]:
@@ -160,7 +187,7 @@ def _answer(
     entries: Sequence[Entry] = (),
     of_includes: tuple[Issue, ...] = (),
 ) -> Response:
-    warnings = asked.criteria.ignored + asked.presentation.ignored + of_includes
+    warnings = asked.ignored + of_includes
     return json_response(
         200,
         searchset(request.base_url, _links(api, asked, request, page), total, entries, warnings),
@@ -171,16 +198,16 @@ def _links(api: Api, asked: Search, request: Request, page: Page) -> list[tuple[
     """The links of a page. A search that came in a form keeps its parameters out of the links to follow, too."""
 
     def page_url(token: str) -> str:
-        return f"{request.base_url}/{asked.type}?{PAGE}={token}"
+        return search_url(request.base_url, asked.place, [(PAGE, token)])
 
     def sealed(cursor: Cursor | None) -> str:
-        return page_url(seal(api.options.cursor_key, asked.type, asked.used, cursor))
+        return page_url(seal(api.options.cursor_key, asked.place, asked.used, cursor))
 
     links = []
     if asked.token is not None:
         links += [("self", page_url(asked.token)), ("first", sealed(None))]
     else:
-        links.append(("self", search_url(request.base_url, asked.type, asked.used)))
+        links.append(("self", search_url(request.base_url, asked.place, asked.used)))
     if page.more:
         links.append(("next", sealed(page.hits[-1].cursor)))
     return links

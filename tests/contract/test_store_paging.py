@@ -9,7 +9,7 @@ import pytest
 
 from store.entries import DateEntry, Entry, TokenEntry
 from store.interface import Store
-from store.query import Cursor, Query, SortField, SortKey, TokenIs
+from store.query import Cursor, IdIn, Query, SortField, SortKey, TokenIs
 from tests.contract.writes import commit, made
 
 ROWS = 150
@@ -115,3 +115,17 @@ async def test_a_cursor_survives_a_trip_through_plain_data(store: Store) -> None
     copy = Cursor(tuple(cursor.values), int(cursor.position))
     rest = await store.search(Query("Task", (), sort, copy, limit=2))
     assert [hit.version.id for hit in rest.hits] == ["2", "3"]
+
+
+async def test_a_cursor_goes_on_in_another_type_too(store: Store) -> None:
+    """Creations are counted over all types, so that several queries can make one page."""
+    types = ("One", "Two", "One", "Two", "Two", "One")
+    for at, type in enumerate(types):
+        entries = (DateEntry("date", at // 2, at // 2 + 1),)
+        await store.commit(commit(made(type, str(at), entries=entries)))
+    for sort in ((), (SortKey(SortField.DATE, "date"),), (SortKey(SortField.LAST_UPDATED),)):
+        (third,) = (await store.search(Query("One", (IdIn(("2",)),), sort))).hits
+        for type in set(types):
+            page = await store.search(Query(type, (), sort, third.cursor))
+            later = [str(at) for at in range(3, 6) if types[at] == type]
+            assert [hit.version.id for hit in page.hits] == later

@@ -36,11 +36,13 @@ class Server:
         **headers: str,
     ) -> Response:
         """``url`` is below the base, or absolute as a link has it."""
-        path, _, query = url.removeprefix(BASE + "/").partition("?")
+        path, _, query = url.removeprefix(BASE).removeprefix("/").partition("?")
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await handle(
             self.api,
-            Request(method, tuple(path.split("/")), query, named, body, caller, BASE),
+            Request(
+                method, tuple(path.split("/")) if path else (), query, named, body, caller, BASE
+            ),
         )
 
     async def get(self, url: str, **headers: str) -> dict[str, Any]:
