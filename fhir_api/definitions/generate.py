@@ -21,6 +21,7 @@ from fhir_api.definitions.generator.code_sets import code_sets
 from fhir_api.definitions.generator.compartments import compartments
 from fhir_api.definitions.generator.elements import element_tables
 from fhir_api.definitions.generator.profiles import profiles
+from fhir_api.definitions.generator.invariants import invariants
 from fhir_api.definitions.generator.search_parameters import search_parameters
 from fhir_api.definitions.generator.terminology import code_systems, value_sets
 from terminology.published import TABLES as TERMINOLOGY
@@ -34,6 +35,7 @@ def generate(package: packages.DefinitionsPackage) -> dict[str, bytes]:
     return {
         "elements.json": _render(elements, depth=4),
         "code_sets.json": _render(code_sets(package, elements), depth=1),
+        "invariants.json": _render(invariants(package), depth=1),
         "search_parameters.json": _render(search_parameters(package), depth=2),
         "compartments.json": _render(compartments(package), depth=2),
         "profiles.json.gz": _render(profiles(package), depth=1),
