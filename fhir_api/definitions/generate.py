@@ -20,8 +20,8 @@ from fhir_api.definitions.generator import package as packages
 from fhir_api.definitions.generator.code_sets import code_sets
 from fhir_api.definitions.generator.compartments import compartments
 from fhir_api.definitions.generator.elements import element_tables
-from fhir_api.definitions.generator.profiles import profiles
 from fhir_api.definitions.generator.invariants import invariants
+from fhir_api.definitions.generator.profiles import profiles
 from fhir_api.definitions.generator.search_parameters import search_parameters
 from fhir_api.definitions.generator.terminology import code_systems, value_sets
 from terminology.published import TABLES as TERMINOLOGY

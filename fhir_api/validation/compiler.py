@@ -8,6 +8,7 @@ from threading import RLock
 from fhir_api.definitions.elements import PRIMITIVES, TYPES, Element, Property, properties_of
 from fhir_api.validation import members
 from fhir_api.validation.bindings import bound_code, bound_concept
+from fhir_api.validation.invariants import invariant_rules
 from fhir_api.validation.primitives import CHECKS
 from fhir_api.validation.references import ReferenceRule
 from fhir_api.validation.resources import contained_resources, resource_type_member, single_resource
@@ -60,6 +61,7 @@ class Shapes:
         }
         if type_ in TYPE_RULES:
             shape.rules.append(TYPE_RULES[type_])
+        shape.rules += invariant_rules(type_)
         return shape
 
     def _members(

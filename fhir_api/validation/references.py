@@ -48,12 +48,12 @@ class ReferenceRule:
         if literal.startswith("#"):
             visit.scope.mention(literal)
             contained = visit.scope.contained
-            type_ = visit.scope.root_type if literal == "#" else contained.get(literal[1:])
+            type_ = visit.scope.root.type if literal == "#" else contained.get(literal[1:])
             if type_ is None:
                 visit.add(path, NOT_CONTAINED)
         else:
             type_, problem = read(literal)
-            if problem is CONDITIONAL and visit.within_bundle:
+            if problem is CONDITIONAL and visit.takes_conditional_references:
                 problem = None
             if problem is not None:
                 visit.add(path, problem)

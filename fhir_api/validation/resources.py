@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.fhirpath import Node
 from fhir_api.validation.members import is_filled_array
 from fhir_api.validation.primitives import CHECKS, wrong_json_type
 from fhir_api.validation.shapes import NULL, Json, MemberCheck, Shape
@@ -32,24 +33,36 @@ SECURED = Problem("invariant", "A contained resource must not have a security la
 ShapeOf = Callable[[str], Shape]
 
 
-def check_resource(value: Any, shape_of: ShapeOf, path: Path, visit: Visit) -> None:  # noqa: ANN401
-    """A resource with a scope of its own: the one to validate, or one in a Bundle or in Parameters."""
+def check_resource(
+    value: Any,  # noqa: ANN401
+    shape_of: ShapeOf,
+    path: Path,
+    visit: Visit,
+    owner: Node | None = None,
+) -> None:
+    """A resource with a scope of its own: the one to validate, or one in a Bundle or in Parameters.
+
+    ``owner`` is the element that holds it.
+    """
     type_ = resource_type(value, path, visit)
     if type_ is None:
         return
-    outer, within_bundle = visit.scope, visit.within_bundle
-    visit.scope = Scope(type_)
+    outer, resource, bundle = visit.scope, visit.resource, visit.bundle
+    visit.resource = Node(value, type_, owner, path[1], path[2])
+    visit.scope = Scope(visit.resource)
     contained = value.get("contained")
     if type(contained) is list:
         for item in contained:
             if type(item) is dict and type(item.get("id")) is str:
                 visit.scope.contained.setdefault(item["id"], str(item.get("resourceType")))
     if type_ == "Bundle":
-        visit.within_bundle = value.get("type") in ("transaction", "batch")
+        visit.enter_bundle(visit.resource)
     shape_of(type_).check(value, path, visit)
     if type(contained) is list:
         _check_all_referred_to(contained, path, visit)
-    visit.scope, visit.within_bundle = outer, within_bundle
+    visit.scope, visit.resource = outer, resource
+    if visit.bundle is not bundle:
+        visit.enter_bundle(bundle)
 
 
 def resource_type(value: object, path: Path, visit: Visit) -> str | None:
@@ -68,8 +81,9 @@ def resource_type(value: object, path: Path, visit: Visit) -> str | None:
 
 
 def single_resource(name: str, shape_of: ShapeOf) -> MemberCheck:
-    def check(value: Any, _owner: Json, path: Path, visit: Visit) -> None:  # noqa: ANN401
-        check_resource(value, shape_of, (path, name, None), visit)
+    def check(value: Any, owner: Json, path: Path, visit: Visit) -> None:  # noqa: ANN401
+        holder = Node(owner, "", visit.resource, path[1], path[2])
+        check_resource(value, shape_of, (path, name, None), visit, holder)
 
     return check
 
@@ -92,9 +106,11 @@ def contained_resources(name: str, shape_of: ShapeOf) -> MemberCheck:
             type_ = resource_type(item, place, visit)
             if type_ is None:
                 continue
+            root = visit.resource
             visit.scope.inside = index
+            visit.resource = Node(item, type_, root, name, index)
             shape_of(type_).check(item, place, visit)
-            visit.scope.inside = None
+            visit.scope.inside, visit.resource = None, root
             for at, problem in _contained_problems(item, ids):
                 visit.add((place, at, None) if at else place, problem)
 

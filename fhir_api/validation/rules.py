@@ -1,14 +1,18 @@
-"""Invariants that hold wherever a type is used, written out: they are on every element's path.
+"""Rules beyond an object's members, written out because they stand on data types that every resource is full of.
 
-Those of single resources (obs-6 and its like) are FHIRPath in the definitions and are not checked here.
+Each invariant of R4's definitions that is here replaces its FHIRPath expression, which says the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Final
 
-from fhir_api.validation.shapes import Rule
+from fhir_api.definitions.invariants import Invariant
+from fhir_api.fhirpath import Node
+from fhir_api.fhirpath.errors import EvaluationError
+from fhir_api.fhirpath.values import order
+from fhir_api.validation.shapes import Json, Rule
 from fhir_api.validation.visit import Path, Problem, Visit
 
 NEITHER = Problem("invariant", "An extension must have either a value or extensions (ext-1).")
@@ -19,7 +23,7 @@ RELATIVE_URL = Problem(
 NO_COMPARATOR = Problem("structure", "This quantity must not have a comparator (SimpleQuantity).")
 
 
-def extension(value: dict[str, Any], path: Path, visit: Visit) -> None:
+def extension(value: Json, path: Path, visit: Visit) -> None:
     """ext-1, and the absolute url of https://hl7.org/fhir/R4/extensibility.html#Extension."""
     has_value = any(name.startswith(("value", "_value")) for name in value)
     if "extension" in value:
@@ -34,15 +38,89 @@ def extension(value: dict[str, Any], path: Path, visit: Visit) -> None:
             visit.add((path, "url", None), RELATIVE_URL)
 
 
-def simple_quantity(value: dict[str, Any], path: Path, visit: Visit) -> None:
+def simple_quantity(value: Json, path: Path, visit: Visit) -> None:
     """sqty-1 of https://hl7.org/fhir/R4/datatypes.html#SimpleQuantity."""
     if "comparator" in value:
         visit.add((path, "comparator", None), NO_COMPARATOR)
 
 
-TYPE_RULES: Mapping[str, Rule] = {"Extension": extension}
-"""Type → the rule that every instance of it must meet."""
-
-
 def _is_extension(path: Path) -> bool:
     return path[1] in ("extension", "modifierExtension")
+
+
+def _has(value: Json, name: str) -> bool:
+    return name in value or f"_{name}" in value
+
+
+def _code_has_system(value: Json) -> bool:
+    """qty-3"""
+    return not _has(value, "code") or _has(value, "system")
+
+
+def _value_has_system(value: Json) -> bool:
+    """cpt-2"""
+    return not _has(value, "value") or _has(value, "system")
+
+
+def _data_has_type(value: Json) -> bool:
+    """att-1"""
+    return not _has(value, "data") or _has(value, "contentType")
+
+
+def _is_whole_ratio(value: Json) -> bool:
+    """rat-1"""
+    has_numerator = "numerator" in value
+    return has_numerator == ("denominator" in value) and (has_numerator or "extension" in value)
+
+
+def _ends_after_start(value: Json) -> bool:
+    """per-1"""
+    start, end = value.get("start"), value.get("end")
+    if type(start) is not str or type(end) is not str:
+        return True
+    if len(start) == len(end) and (len(start) <= 10 or (start.endswith("Z") and end.endswith("Z"))):
+        return start <= end
+    return _in_order(Node(start, "dateTime"), Node(end, "dateTime"))
+
+
+def _high_is_not_low(value: Json) -> bool:
+    """rng-2"""
+    low, high = value.get("low"), value.get("high")
+    if type(low) is not dict or type(high) is not dict:
+        return True
+    return _in_order(Node(low, "Quantity"), Node(high, "Quantity"))
+
+
+def _in_order(first: Node, second: Node) -> bool:
+    try:
+        found = order(first, second)
+    except EvaluationError:
+        return False
+    return found is not None and found <= 0
+
+
+def _rule(holds: Callable[[Json], bool]) -> Callable[[Invariant], Rule]:
+    def of_invariant(invariant: Invariant) -> Rule:
+        problem = Problem("invariant", f"{invariant.text.rstrip('.')} ({invariant.key}).")
+
+        def rule(value: Json, path: Path, visit: Visit) -> None:
+            if not holds(value):
+                visit.add(path, problem)
+
+        return rule
+
+    return of_invariant
+
+
+NATIVE: Final[Mapping[str, Callable[[Invariant], Rule]]] = {
+    "att-1": _rule(_data_has_type),
+    "cpt-2": _rule(_value_has_system),
+    "per-1": _rule(_ends_after_start),
+    "qty-3": _rule(_code_has_system),
+    "rat-1": _rule(_is_whole_ratio),
+    "rng-2": _rule(_high_is_not_low),
+}
+"""Key → the rule for an invariant of that key."""
+
+TYPE_RULES: Final[Mapping[str, Rule]] = {"Extension": extension}
+"""Type → the rule that every instance of it must meet."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from fhir_api.validation.primitives import wrong_json_type
-from fhir_api.validation.visit import MAX_DEPTH, Path, Problem, Visit
+from fhir_api.validation.visit import MAX_DEPTH, STEPS_AN_OBJECT, Path, Problem, Visit
 
 Json: TypeAlias = dict[str, Any]
 MemberCheck: TypeAlias = Callable[[Any, Json, Path, Visit], None]
@@ -51,6 +51,7 @@ class Shape:
         if not value:
             visit.add(path, EMPTY_OBJECT)
         visit.depth += 1
+        visit.steps += STEPS_AN_OBJECT
         members = self.members
         for name, item in value.items():
             member = members.get(name)

@@ -6,8 +6,15 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fhir_api.errors import Issue
+from fhir_api.fhirpath import Node, references_within
+from fhir_api.fhirpath.evaluation import Resolver
 
 MAX_ISSUES = 100
+MAX_ADVICE = 50
+"""Warnings beyond these are dropped, so that they leave room for errors."""
+NOTHING = Node({}, "Resource")
+STEPS_AN_OBJECT = 200
+"""What each object adds to the budget for evaluating invariants: several times what R4's own resources need."""
 MAX_DEPTH = 64
 """Objects inside each other. R4 needs about 20; Python's own stack allows some hundreds."""
 
@@ -31,7 +38,7 @@ class TooManyIssues(Exception):
 class Scope:
     """A resource that may contain others: what ``#id`` can mean inside it."""
 
-    root_type: str
+    root: Node
     contained: dict[str, str] = field(default_factory=dict)
     """Id → type of each contained resource."""
     mentioned: set[str] = field(default_factory=set)
@@ -50,16 +57,45 @@ class Scope:
 class Visit:
     """What the checks of one validation share."""
 
-    __slots__ = ("depth", "issues", "scope", "within_bundle")
+    __slots__ = ("_resolver", "bundle", "depth", "issues", "resource", "scope", "steps")
 
     def __init__(self) -> None:
         self.issues: list[Issue] = []
         self.depth = 0
-        self.scope = Scope("")
-        self.within_bundle = False
+        self.resource = NOTHING
+        """The resource that is being visited: a contained one, or the root of the scope."""
+        self.scope = Scope(NOTHING)
+        self.bundle: Node | None = None
+        """The innermost Bundle that is being visited."""
+        self._resolver: Resolver | None = None
+        self.steps = 0
+        """What is left for evaluating invariants; below zero: they are no longer evaluated."""
+
+    @property
+    def has_errors(self) -> bool:
+        return any(issue.is_error for issue in self.issues)
+
+    @property
+    def takes_conditional_references(self) -> bool:
+        """Whether a reference may be a search: in a transaction or batch only."""
+        bundle = self.bundle
+        return bundle is not None and bundle.value.get("type") in ("transaction", "batch")
+
+    def enter_bundle(self, bundle: Node | None) -> None:
+        """From here on, references are resolved among the entries of ``bundle``."""
+        self.bundle = bundle
+        self._resolver = None
+
+    def resolve(self, reference: str, source: Node) -> Node | None:
+        """What ``resolve()`` finds: contained resources and entries of the Bundle around them."""
+        if self._resolver is None:
+            self._resolver = references_within(self.bundle)
+        return self._resolver(reference, source)
 
     def add(self, path: Path, problem: Problem, severity: str = "error") -> None:
         """Keep an issue. Raises TooManyIssues where the list is full."""
+        if severity != "error" and len(self.issues) >= MAX_ADVICE:
+            return
         if len(self.issues) >= MAX_ISSUES:
             raise TooManyIssues
         self.issues.append(Issue(severity, problem.code, problem.text, expression(path)))

@@ -31,9 +31,8 @@ MENDED: Final[Mapping[str, str]] = {
         "fullUrl.exists() implies fullUrl.contains('/_history/').not()"
     ),
     "probability is decimal implies (probability as decimal) <= 100": (
-        "(probability is decimal) implies ((probability as decimal) <= 100)"
+        "probability.empty() or ((probability is decimal) implies ((probability as decimal) <= 100))"
     ),
-    # ras-2 of a prediction without probability: 'is' of nothing is empty.
     # que-12 says 'more than one', and two are more than one.
     "enableWhen.count() > 2 implies enableBehavior.exists()": (
         "enableWhen.count() >= 2 implies enableBehavior.exists()"

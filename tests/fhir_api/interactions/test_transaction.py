@@ -169,7 +169,6 @@ async def test_resources_come_back_only_when_prefer_says_so(client: Client) -> N
             entry("PUT", "Patient/a", patient(id="a")),
             entry("PUT", "Patient?identifier=urn:test|1", patient()),
         ],
-        [entry("POST", "Patient", patient(), URN), entry("POST", "Patient", patient(), URN)],
     ],
 )
 async def test_one_resource_in_two_entries_is_400(
@@ -180,6 +179,15 @@ async def test_one_resource_in_two_entries_is_400(
     assert reply.status == 400
     assert reply.issue["expression"][0].startswith("Bundle.entry[1].")
     assert (await client.get("Patient/a")).etag == 'W/"1"'
+
+
+async def test_two_entries_with_one_full_url_are_422(client: Client) -> None:
+    """bdl-7 of https://hl7.org/fhir/R4/bundle.html#invs"""
+    made = entry("POST", "Patient", patient(), URN)
+    reply = await client.transaction(made, made)
+    assert reply.status == 422
+    assert "(bdl-7)" in reply.issue["details"]["text"]
+    assert await client.count("Patient") == 0
 
 
 async def test_conditional_creates_of_a_transaction(client: Client) -> None:

@@ -11,11 +11,13 @@ from fhir_api.definitions.generator.package import DefinitionsPackage, PackageUn
 _NO_BASE = "SearchParameter.base is required, and missing"
 _EMPTY_NARRATIVE = "the narrative is an empty div (txt-2)"
 _CODES = "codes of HL7 v2 table 0550 end in no-break spaces"
+_NO_ANCESTOR = "a logical model that is not abstract and has no baseDefinition (sdf-4)"
 _LONG_ID = "an id of 67 characters, where 64 are allowed; name and status of the guide are missing"
 
 DEFECTIVE: Mapping[str, str] = {
     "ActivityDefinition-blood-tubes-supply.json": _EMPTY_NARRATIVE,
     "ActivityDefinition-heart-valve-replacement.json": _EMPTY_NARRATIVE,
+    "Bundle-dataelements.json": "hundreds of entries share their fullUrl (bdl-7)",
     "Bundle-v2-valuesets.json": _CODES,
     "CodeSystem-v2-0550.json": _CODES,
     "DeviceMetric-example.json": "parent is a Device; it points at a DeviceDefinition",
@@ -39,6 +41,10 @@ DEFECTIVE: Mapping[str, str] = {
     "SearchParameter-valueset-extensions-ValueSet-end.json": _NO_BASE,
     "SearchParameter-valueset-extensions-ValueSet-keyword.json": _NO_BASE,
     "SearchParameter-valueset-extensions-ValueSet-workflow.json": _NO_BASE,
+    "StructureDefinition-Definition.json": _NO_ANCESTOR,
+    "StructureDefinition-Event.json": _NO_ANCESTOR,
+    "StructureDefinition-FiveWs.json": _NO_ANCESTOR,
+    "StructureDefinition-Request.json": _NO_ANCESTOR,
     "ig-r4.json": _LONG_ID,
 }
 """File → why it is not valid R4. Every other resource of the package must be accepted."""
