@@ -76,6 +76,7 @@ STORED_DATES += [
 STORED_DATES += ["2020-03-01T04:30:00-05:30"]
 DATES = [*STORED_DATES, "2020-02-29T23:59", "2020-02-29T23:59:59", "2020-03-01T00:59+01:00"]
 """A search may leave out seconds and time zone; a resource may not."""
+PERCENT = {"system": "http://unitsofmeasure.org", "code": "%"}
 PREFIXES = ["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 
 
@@ -155,9 +156,10 @@ class Maker:
         }
 
     def period(self) -> Resource:
-        start, end = sorted(
-            self.random.sample([d for d in STORED_DATES if len(d) in (4, 7, 10)], 2)
-        )
+        days = [d for d in STORED_DATES if len(d) in (4, 7, 10)]
+        start, end = sorted(self.random.sample(days, 2))
+        if end.startswith(start):  # per-1: it must be certain which of the two is earlier
+            return {"start": start}
         return {"start": self.maybe(start, 0.8), "end": self.maybe(end, 0.8)}
 
     def human_name(self) -> Resource:
@@ -200,12 +202,12 @@ class Maker:
     def RiskAssessment(self) -> Resource:
         def prediction() -> Resource:
             if self.random.random() < 0.6:
-                return {"probabilityDecimal": self.number()}
+                return {"probabilityDecimal": min(self.number(), 100.0)}  # ras-2
             low, high = sorted([self.number(), self.number()])
             return {
                 "probabilityRange": {
-                    "low": {"value": low},
-                    "high": self.maybe({"value": high}),
+                    "low": {"value": low, **PERCENT},
+                    "high": self.maybe({"value": high, **PERCENT}),
                 }
             }
 
