@@ -14,6 +14,7 @@ from fhir_api.access import Interaction
 from fhir_api.api import Api
 from fhir_api.http import Request, Response
 from fhir_api.operations.claim import claim
+from fhir_api.operations.everything import everything
 from fhir_api.operations.lease import heartbeat, progress, release
 from fhir_api.operations.meta import meta, meta_add, meta_delete
 
@@ -94,6 +95,15 @@ _ALL: tuple[Operation, ...] = (
         Level.INSTANCE,
         release,
         "A worker gives a Task back with a reason; it is offered again after a while.",
+    ),
+    Operation(
+        name="everything",
+        levels=frozenset({Level.TYPE, Level.INSTANCE}),
+        definition="http://hl7.org/fhir/OperationDefinition/Patient-everything",
+        documentation="A patient's record: all of the compartment, and what it refers to, in pages.",
+        handler=everything,
+        types=frozenset({"Patient"}),
+        needs=Interaction.READ,
     ),
     Operation(
         name="meta",

@@ -12,7 +12,9 @@ from store.query import Query, SortKey
 
 
 async def page_of(store: Store, queries: Sequence[Query]) -> Page:
-    """The page of what any of the queries finds; they differ in type and conditions only. There is at least one."""
+    """The page of what any of the queries finds; they differ in type and conditions only."""
+    if not queries:
+        return Page((), more=False)
     if len(queries) == 1:
         return await store.search(queries[0])
     sort, limit = queries[0].sort, queries[0].limit
