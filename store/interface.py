@@ -108,6 +108,19 @@ class Write:
     """sha256 of every blob this resource needs to exist (they are kept as long as a version names them)."""
     queue: QueueChange | None = None
     keep_history: bool = True
+    edition: str = ""
+    """Names the extraction that made the entries: what another made is ``outdated``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """New entries for a version that is there already, made by the extraction that ``edition`` names."""
+
+    type: str
+    id: str
+    version: int
+    entries: tuple[Entry, ...]
+    edition: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +277,21 @@ class Store(Protocol):
 
         Raises:
             SearchTooCostly: it was broken off.
+        """
+        ...
+
+    async def outdated(self, type: str, edition: str, limit: int) -> list[Version]:
+        """Current, undeleted resources whose entries another edition made."""
+        ...
+
+    async def count_outdated(self, type: str, edition: str, at_most: int) -> int:
+        """How many there are, up to ``at_most``; with a small limit quick enough to ask in a search."""
+        ...
+
+    async def reindex(self, resources: Sequence[Reindexed]) -> int:
+        """Makes these entries the ones by which the versions are found, atomically; answers for how many.
+
+        It makes no versions and changes no time. One that is not the current version any more is left as it is.
         """
         ...
 

@@ -17,7 +17,7 @@ from store.query import Query
 from store.sqlite import entry_changes, queue
 from store.sqlite.guards import Guards
 from store.sqlite.inserts import insert
-from store.sqlite.names import Names
+from store.sqlite.names import NO_SYSTEM, Names
 from store.sqlite.rows import EntryRows
 from store.sqlite.search import matching_ids
 
@@ -81,10 +81,10 @@ class Group:
             _delete(connection, "version_blob", "sequence", self._replaced)
         insert(
             connection,
-            "INSERT INTO resource (rid, type, id, version, sequence, updated, live)",
+            "INSERT INTO resource (rid, type, id, version, sequence, updated, live, indexed)",
             list(self._resources.values()),
             "ON CONFLICT (rid) DO UPDATE SET version = excluded.version, sequence = excluded.sequence,"
-            " updated = excluded.updated, live = excluded.live",
+            " updated = excluded.updated, live = excluded.live, indexed = excluded.indexed",
         )
         insert(
             connection,
@@ -167,7 +167,17 @@ class Group:
         self._last_sequence += 1
         rid, sequence, updated = current.rid, self._last_sequence, write.last_updated_us
         live = write.method != "DELETE"
-        self._resources[rid] = (rid, type, write.id, write.version, sequence, updated, live)
+        indexed = self._names.add(write.edition) if write.edition else NO_SYSTEM
+        self._resources[rid] = (
+            rid,
+            type,
+            write.id,
+            write.version,
+            sequence,
+            updated,
+            live,
+            indexed,
+        )
         self._versions.append(
             (
                 sequence,

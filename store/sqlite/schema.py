@@ -15,7 +15,7 @@ import sqlite3
 
 from store.errors import StoreUnavailable
 
-LAYOUT = 3
+LAYOUT = 4
 """Kept in ``PRAGMA user_version``. A newer file is refused, an older one brought up to date."""
 
 APPLICATION_ID = 0x48565354
@@ -40,6 +40,9 @@ CREATE TABLE composite_entry (
 CREATE INDEX composite_found ON composite_entry (pid, code, value2);
 """
 
+INDEXED = "CREATE INDEX resource_indexed ON resource (type, indexed) WHERE live = 1;"
+"""``indexed`` is the number of the edition that made the resource's entries; 0: nobody said."""
+
 TABLES = f"""
 CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE param (
@@ -49,11 +52,13 @@ CREATE TABLE param (
 
 CREATE TABLE resource (
     rid INTEGER PRIMARY KEY, type INTEGER NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
-    sequence INTEGER NOT NULL, updated INTEGER NOT NULL, live INTEGER NOT NULL
+    sequence INTEGER NOT NULL, updated INTEGER NOT NULL, live INTEGER NOT NULL,
+    indexed INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX resource_id ON resource (id, type);
 CREATE INDEX resource_created ON resource (type) WHERE live = 1;
 CREATE INDEX resource_updated ON resource (type, updated) WHERE live = 1;
+{INDEXED}
 
 CREATE TABLE version (
     sequence INTEGER PRIMARY KEY, rid INTEGER NOT NULL, type INTEGER NOT NULL, version INTEGER NOT NULL,
@@ -121,6 +126,10 @@ INSERT INTO term_entry SELECT rid, pid, code, system, updated FROM old_term_entr
 DROP TABLE old_term_entry;
 """,
     2: COMPOSITES,
+    3: f"""
+ALTER TABLE resource ADD COLUMN indexed INTEGER NOT NULL DEFAULT 0;
+{INDEXED}
+""",
 }
 """Layout of an older file → what makes it the next one."""
 

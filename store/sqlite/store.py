@@ -18,10 +18,11 @@ from store.interface import (
     OutboxRow,
     Page,
     QueueEntry,
+    Reindexed,
     Version,
 )
 from store.query import Query
-from store.sqlite import history, outbox, queue, search, versions, vocabulary
+from store.sqlite import history, outbox, queue, reindexing, search, versions, vocabulary
 from store.sqlite.changes import Changes
 from store.sqlite.checkpoints import Checkpoints
 from store.sqlite.connections import connect, translated
@@ -117,6 +118,15 @@ class SqliteStore:
         if statement is None:
             return []
         return vocabulary.rows(await self._readers.fetch(statement), self._names)
+
+    async def outdated(self, type: str, edition: str, limit: int) -> list[Version]:
+        return self._readers.run(reindexing.outdated, self._names, type, edition, limit)
+
+    async def count_outdated(self, type: str, edition: str, at_most: int) -> int:
+        return self._readers.run(reindexing.count_outdated, self._names, type, edition, at_most)
+
+    async def reindex(self, resources: Sequence[Reindexed]) -> int:
+        return int(await self._writer.submit(partial(reindexing.reindex, resources=resources)))
 
     async def history(self, query: HistoryQuery) -> list[HistoryRow]:
         statement = self._readers.run(history.page_statement, self._names, query)

@@ -19,6 +19,7 @@ def made(
     blobs: tuple[str, ...] = (),
     queue: QueueChange | None = None,
     keep_history: bool = True,
+    edition: str = "",
 ) -> Write:
     """A write of ``version``, by default of the one after ``version - 1``."""
     expected = version - 1 if after is None else after
@@ -34,6 +35,7 @@ def made(
         blobs=blobs,
         queue=queue,
         keep_history=keep_history,
+        edition=edition,
     )
 
 

@@ -17,6 +17,8 @@ from tests.contract.writes import commit, made
 
 FIRST_LAYOUT = """
 DROP TABLE composite_entry;
+DROP INDEX resource_indexed;
+ALTER TABLE resource DROP COLUMN indexed;
 ALTER TABLE param DROP COLUMN identifying;
 ALTER TABLE term_entry RENAME TO newer;
 CREATE TABLE term_entry (
