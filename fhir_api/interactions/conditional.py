@@ -13,6 +13,7 @@ from fhir_api.errors import Category, FhirError
 from fhir_api.http import query_pairs, version_of_etag
 from fhir_api.search import compile_conditions
 from fhir_api.search.criterion import Reading
+from fhir_api.search.unfinished import unfinished
 from store.interface import Guard, Version
 from store.query import Query
 
@@ -35,7 +36,8 @@ async def find_matches(
     """The resources of ``type`` that meet the criteria (``identifier=x&active=true``, also after ``?`` or ``Patient?``).
 
     Raises:
-        FhirError: no criteria, or a parameter that cannot be understood: a condition is never weakened in silence.
+        FhirError: no criteria, or a parameter that cannot be understood or whose index is not complete: a condition is
+            never weakened in silence.
     """
     criteria = criteria.removeprefix(type).removeprefix("?") if "?" in criteria else criteria
     pairs = [pair for pair in query_pairs(criteria) if pair[0] not in NOT_CRITERIA]
@@ -45,7 +47,10 @@ async def find_matches(
     known = api.search_parameters.active
     reading = Reading(base_url, api.clock(), api.options.chain_limit, known)
     where = compile_conditions(type, pairs, reading)
-    page = await api.store.search(Query(type, where, limit=limit))
+    query = Query(type, where, limit=limit)
+    if issues := await unfinished(api.store, known, (query,)):
+        raise FhirError(Category.CONFLICT, issues[0].text, issues[0].expression)
+    page = await api.store.search(query)
     versions = tuple(hit.version for hit in page.hits)
     return Matches(versions, Guard(type, where, tuple(v.id for v in versions)), page.more)
 

@@ -108,6 +108,7 @@ async def build_write(
         FhirError: a Task cannot go where it is sent.
     """
     type = resource.type
+    known = api.search_parameters.active
     version = current.version + 1 if current else 1
     now_us = api.clock() if now_us is None else now_us
     if current:
@@ -125,10 +126,11 @@ async def build_write(
         last_updated_us=now_us,
         method=method,
         content=stamp(body, id, version, instant(now_us)),
-        entries=entries_of(type, resource.tree, base_url, api.search_parameters.active.added(type)),
+        entries=entries_of(type, resource.tree, base_url, known.added(type)),
         blob=blob,
         blobs=(blob,) if blob else (),
         queue=queue,
+        edition=known.edition(type),
     )
 
 

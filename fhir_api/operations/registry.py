@@ -17,6 +17,7 @@ from fhir_api.operations.claim import claim
 from fhir_api.operations.everything import everything
 from fhir_api.operations.lease import heartbeat, progress, release
 from fhir_api.operations.meta import meta, meta_add, meta_delete
+from fhir_api.operations.reindex import reindex
 
 Handler = Callable[[Api, Request], Awaitable[Response]]
 
@@ -130,6 +131,15 @@ _ALL: tuple[Operation, ...] = (
         handler=meta_delete,
         changes_state=True,
         needs=Interaction.UPDATE,
+    ),
+    Operation(
+        name="reindex",
+        levels=frozenset({Level.SYSTEM, Level.TYPE}),
+        definition="urn:healthvision:operation:reindex",
+        documentation="Indexes what was stored before a SearchParameter, or by an older version of this server.",
+        handler=reindex,
+        changes_state=True,
+        may_take_long=True,
     ),
 )
 

@@ -15,6 +15,10 @@ from fhir_api.definitions.elements import RESOURCE_TYPES, TABLES, TYPES
 
 _ONLY_TYPE = re.compile(r"resolve\(\) is ([A-Z][A-Za-z]+)\)$")
 
+EXTRACTION = "1"
+"""Raise it with every change after which the same resource has other entries: a store that was written before then
+counts as outdated, and ``$reindex`` brings it up to date."""
+
 SEARCH_PARAMETER_URL = "http://hl7.org/fhir/SearchParameter/"
 
 
@@ -121,6 +125,9 @@ class SearchParameters:
             type: MappingProxyType({**parameters_of(type), **{p.code: p for p in here}})
             for type, here in self._added.items()
         }
+        self._editions = {
+            type: f"{EXTRACTION}+{_digest(here)}" for type, here in self._added.items()
+        }
         self._referring: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {}
 
     def of(self, type: str) -> Mapping[str, SearchParameter]:
@@ -135,12 +142,9 @@ class SearchParameters:
         """The types that have parameters which are not R4's."""
         return self._added.keys()
 
-    def digest(self, type: str) -> str:
-        """Another text for other added parameters; '' for none."""
-        if type not in self._added:
-            return ""
-        rows = sorted((p.code, p.type, p.expression, p.targets) for p in self._added[type])
-        return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
+    def edition(self, type: str) -> str:
+        """Names how entries of ``type`` are made: another text wherever they may differ."""
+        return self._editions.get(type, EXTRACTION)
 
     def references(self, type: str) -> tuple[str, ...]:
         """The codes of the reference parameters of ``type``."""
@@ -168,6 +172,11 @@ class SearchParameters:
                     found.setdefault(parameter.code, parameter)
             base = TYPES[base].base
         return found
+
+
+def _digest(added: Iterable[SearchParameter]) -> str:
+    rows = sorted((p.code, p.type, p.expression, p.targets) for p in added)
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
 
 R4_PARAMETERS = SearchParameters()

@@ -24,6 +24,7 @@ from fhir_api.search.merging import count_of, page_of
 from fhir_api.search.presentation import Presentation, Total, read_presentation
 from fhir_api.search.scope import Scope
 from fhir_api.search.subset import Subset
+from fhir_api.search.unfinished import unfinished
 from fhir_api.tasks.progress import may_have_progress, merge
 from store.interface import Page, Version
 from store.query import Cursor, Query, Visible, restricted
@@ -67,9 +68,10 @@ async def search(api: Api, scope: Scope, pairs: Pairs, request: Request) -> Resp
 async def answer(api: Api, asked: Search, request: Request, sees: Visible) -> Response:
     """The page as a searchset; ``sees``: what may be included."""
     shape = asked.presentation
+    missing = await _unfinished(api, asked, request)
     if shape.only_total:
         count = await count_of(api.store, asked.queries)
-        return _answer(api, asked, request, count, Page((), more=False))
+        return _answer(api, asked, request, count, Page((), more=False), (), missing)
     page = await page_of(api.store, asked.queries)
     versions = [hit.version for hit in page.hits]
     others = NO_INCLUDES
@@ -88,7 +90,7 @@ async def answer(api: Api, asked: Search, request: Request, sees: Visible) -> Re
         *await _entries(api, others.versions, shape.subset, "include"),
     ]
     total = await _total(api, asked, page)
-    return _answer(api, asked, request, total, page, entries, others.warnings)
+    return _answer(api, asked, request, total, page, entries, missing + others.warnings)
 
 
 def _understood(api: Api, scope: Scope, pairs: Pairs, request: Request) -> Search:
@@ -148,6 +150,15 @@ def followed(api: Api, place: str, pairs: Pairs) -> tuple[str | None, Pairs, Cur
     return tokens[0], *unseal(api.options.cursor_key, place, tokens[0])
 
 
+async def _unfinished(api: Api, asked: Search, request: Request) -> tuple[Issue, ...]:
+    """Warnings about parameters that may not find everything yet; under ``handling=strict`` they are an error."""
+    known = api.search_parameters.active
+    issues = await unfinished(api.store, known, asked.queries, asked.presentation.includes)
+    if issues and preference(request).strict:
+        raise FhirError(Category.CONFLICT, issues[0].text, issues[0].expression)
+    return issues
+
+
 async def _total(api: Api, asked: Search, page: Page) -> int | None:
     """How many match in all, where it was asked for or costs nothing."""
     if asked.after is None and not page.more:
@@ -185,9 +196,9 @@ def _answer(
     total: int | None,
     page: Page,
     entries: Sequence[Entry] = (),
-    of_includes: tuple[Issue, ...] = (),
+    further: tuple[Issue, ...] = (),
 ) -> Response:
-    warnings = asked.ignored + of_includes
+    warnings = asked.ignored + further
     return json_response(
         200,
         searchset(request.base_url, _links(api, asked, request, page), total, entries, warnings),

@@ -1,0 +1,126 @@
+"""``$reindex``: makes the index entries again of resources whose entries another edition of the extraction made.
+
+That is so for what was stored before a SearchParameter became active, changed or went, and for a store that an older
+version of this software wrote. What is left to do is read off the store itself, so a run that was killed goes on where
+it was, two runs at once do no harm, and what others write meanwhile is theirs. Half of the time it leaves to them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Final
+
+import orjson
+
+from fhir_api.access import Interaction, decide
+from fhir_api.api import Api
+from fhir_api.conformance.watcher import POLL_S
+from fhir_api.definitions.elements import RESOURCE_TYPES
+from fhir_api.http import Request, Response
+from fhir_api.jobs.accept import accept
+from fhir_api.jobs.running import Running
+from fhir_api.operations.parameters import parameters_of, parameters_response
+from fhir_api.search.extract import entries_of
+from store.interface import Reindexed, Version
+
+BATCH: Final = 32
+"""Resources whose entries land together: some ten milliseconds of the one writer."""
+LEAST_PAUSE_S: Final = 0.002
+REPORT_EVERY_S: Final = 0.5
+SETTLED_S: Final = 4 * POLL_S
+"""After so long every process that is alive knows of a change of the definitions."""
+_COUNTED: Final = 1_000_000_000
+
+
+async def reindex(api: Api, request: Request) -> Response:
+    """202 with the URL that tells how far it is; there, in the end, Parameters with ``reindexed``, a number.
+
+    ``POST [base]/[type]/$reindex`` of one type; ``POST [base]/$reindex`` of those that the parameter ``type`` names,
+    or of all.
+
+    Raises:
+        FhirError: a parameter that cannot be understood, or too many jobs.
+    """
+    decide(request.caller, Interaction.OPERATION)
+    types = _types(api, request)
+    if request.job is None:
+        return await accept(api, request)
+    count = await remake(api, types, request.base_url, request.job)
+    return parameters_response([{"name": "reindexed", "valueInteger": count}])
+
+
+def _types(api: Api, request: Request) -> Sequence[str]:
+    if len(request.path) > 1:
+        parameters_of(api, request, frozenset())
+        return (request.path[0],)
+    parameters = parameters_of(api, request, frozenset({"type"}))
+    named = parameters.texts("type", "valueCode")
+    for given, type in zip(parameters.all("type"), named, strict=True):
+        if type not in RESOURCE_TYPES:
+            raise given.refused("The parameter type must be a resource type of R4.")
+    return named or sorted(RESOURCE_TYPES)
+
+
+async def remake(api: Api, types: Sequence[str], base_url: str, job: Running) -> int:
+    """Makes the outdated entries of these types again; answers for how many resources, those of former attempts too.
+
+    Raises:
+        Cancelled: nobody wants it any more.
+    """
+    run = _Run(api, base_url, job)
+    await run.start(types)
+    for _ in range(
+        2
+    ):  # once more for what a process wrote that had not heard of the definitions yet
+        for type in types:
+            while batch := await run.outdated(type):
+                await run.remake(batch)
+        await asyncio.sleep(SETTLED_S if run.done else 0)
+    return run.done
+
+
+class _Run:
+    """One attempt. The job's checkpoint is how many former attempts have done."""
+
+    def __init__(self, api: Api, base_url: str, job: Running) -> None:
+        self._api = api
+        self._base_url = base_url
+        self._job = job
+        self.done = int(job.checkpoint or 0)
+        self._total = self.done
+        self._reported_at = perf_counter()
+
+    async def start(self, types: Sequence[str]) -> None:
+        for type in types:
+            edition = self._api.search_parameters.active.edition(type)
+            self._total += await self._api.store.count_outdated(type, edition, _COUNTED)
+        await self._report()
+
+    async def outdated(self, type: str) -> list[Version]:
+        edition = self._api.search_parameters.active.edition(type)
+        return await self._api.store.outdated(type, edition, BATCH)
+
+    async def remake(self, batch: Sequence[Version]) -> None:
+        began = perf_counter()
+        self.done += await self._api.store.reindex([self._remade(version) for version in batch])
+        if began - self._reported_at > REPORT_EVERY_S:
+            await self._report()
+        await asyncio.sleep(max(perf_counter() - began, LEAST_PAUSE_S))
+
+    def _remade(self, version: Version) -> Reindexed:
+        known = self._api.search_parameters.active
+        tree = orjson.loads(version.content)
+        return Reindexed(
+            version.type,
+            version.id,
+            version.version,
+            entries_of(version.type, tree, self._base_url, known.added(version.type)),
+            known.edition(version.type),
+        )
+
+    async def _report(self) -> None:
+        self._reported_at = perf_counter()
+        text = f"{self.done} of {max(self._total, self.done)} resources"
+        await self._job.report(text, checkpoint=str(self.done))
