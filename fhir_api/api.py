@@ -45,6 +45,8 @@ class ApiOptions:
     """Answers from this size are compressed for clients that take brotli or gzip."""
     stream_from_bytes: int = 1024 * 1024
     """A Binary from this size is streamed, not held in memory."""
+    require_if_match: bool = False
+    """Whether what is there is changed by its id only with If-Match, but for workers' own results."""
     commit_attempts: int = 20
     """How often a write is decided again when somebody else's came first."""
     software_name: str = "HealthVision"

@@ -42,6 +42,7 @@ class Category(StrEnum):
     TOO_LONG = "too-long"
     URL_TOO_LONG = "url-too-long"
     MEDIA_TYPE = "media-type"
+    RANGE = "range"
     TOO_COSTLY = "too-costly"
     THROTTLED = "throttled"
     TRANSIENT = "transient"
@@ -67,6 +68,7 @@ ANSWERS: dict[Category, tuple[int, str]] = {
     Category.TOO_LONG: (413, "too-long"),
     Category.URL_TOO_LONG: (414, "too-long"),
     Category.MEDIA_TYPE: (415, "not-supported"),
+    Category.RANGE: (416, "value"),
     Category.TOO_COSTLY: (403, "too-costly"),
     Category.THROTTLED: (429, "throttled"),
     Category.TRANSIENT: (503, "transient"),

@@ -14,6 +14,7 @@ from fhir_api.api import Api
 from fhir_api.document import Tree
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Headers, Request, Response, json_response
+from fhir_api.interactions.byte_range import ACCEPT_RANGES, range_of
 from fhir_api.interactions.payload import with_payload
 from fhir_api.interactions.representation import version_headers
 from fhir_api.interactions.write import Draft, checked
@@ -67,7 +68,11 @@ async def _limited(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
 
 
 async def read_binary(api: Api, request: Request, version: Version) -> Response:
-    """The payload under its own media type, or the Binary in JSON where the client asks for that by name."""
+    """The payload, or a range of it, under its own media type; the resource where the client asks for that by name.
+
+    Raises:
+        FhirError: the range is not there (416), or the resource is too large for JSON (403).
+    """
     decide(request.caller, Interaction.READ, "Binary")
     headers = version_headers(version)
     tree = orjson.loads(version.content)
@@ -81,8 +86,13 @@ async def read_binary(api: Api, request: Request, version: Version) -> Response:
     info = await api.store.blobs.info(version.blob)
     if info is None:
         raise FhirError(Category.EXCEPTION, "The bytes of this Binary are missing.")
+    headers += ACCEPT_RANGES
     if request.method == "HEAD":
         return Response(200, headers, length=info.size_bytes)
+    part = range_of(request, version, info.size_bytes)
+    if part is not None:
+        stream = api.store.blobs.stream(version.blob, part.start, part.end)
+        return Response(206, headers + part.headers, stream=stream, length=part.length)
     if info.size_bytes >= api.options.stream_from_bytes:
         stream = api.store.blobs.stream(version.blob)
         return Response(200, headers, stream=stream, length=info.size_bytes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fhir_api.access import Caller
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import query_pairs, version_of_etag
@@ -87,6 +88,23 @@ def check_preconditions(
     if if_none_match is not None and there and _names(if_none_match, there):
         text = f"If-None-Match forbids this: the {type} is there."
         raise FhirError(Category.PRECONDITION, text, type)
+
+
+def require_if_match(
+    api: Api, caller: Caller, current: Version | None, if_match: str | None, type: str
+) -> None:
+    """Where the deployment wants it, nothing that is there is changed by its id without saying which version.
+
+    Workers need not: what they write again are their own results, by ids that a repeat of the Task makes again.
+
+    Raises:
+        FhirError: there is no If-Match (428, RFC 6585).
+    """
+    if not api.options.require_if_match or if_match is not None or "worker" in caller.roles:
+        return
+    if current and not current.deleted:
+        text = f"Say with If-Match which version of the {type} this changes."
+        raise FhirError(Category.PRECONDITION_REQUIRED, text, "http.If-Match")
 
 
 def _names(tags: str, version: Version) -> bool:

@@ -14,7 +14,7 @@ from fhir_api.http import (
     preference,
     query_pairs,
 )
-from fhir_api.interactions.conditional import check_preconditions, find_matches
+from fhir_api.interactions.conditional import check_preconditions, find_matches, require_if_match
 from fhir_api.interactions.write import Decision, build_deletion, decide_and_commit
 from store.interface import Commit
 
@@ -29,7 +29,9 @@ async def delete(api: Api, request: Request, type: str, id: str) -> Response:
 
     async def decision() -> Decision[Headers]:
         current = await api.store.read(type, id)
-        check_preconditions(current, request.headers.get("if-match"), None, type)
+        if_match = request.headers.get("if-match")
+        check_preconditions(current, if_match, None, type)
+        require_if_match(api, request.caller, current, if_match, type)
         if current is None:
             return Decision(None, ())
         if current.deleted:

@@ -6,7 +6,7 @@ from fhir_api.access import Interaction, decide
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response
-from fhir_api.interactions.conditional import check_preconditions, find_one
+from fhir_api.interactions.conditional import check_preconditions, find_one, require_if_match
 from fhir_api.interactions.representation import content_of, written
 from fhir_api.interactions.update import require_id
 from fhir_api.interactions.write import (
@@ -33,7 +33,9 @@ async def patch(api: Api, request: Request, type: str, id: str) -> Response:
     change = read_patch(api, request.headers.get("content-type", ""), request.body)
 
     async def decision() -> Decision[Version]:
-        return await _patched(api, request, change, await api.store.read(type, id), type)
+        current = await api.store.read(type, id)
+        require_if_match(api, request.caller, current, request.headers.get("if-match"), type)
+        return await _patched(api, request, change, current, type)
 
     return await written(api, request, await decide_and_commit(api, decision), 200)
 

@@ -18,7 +18,7 @@ from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.document import ID, members_of
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request
-from fhir_api.interactions.conditional import check_preconditions, find_matches
+from fhir_api.interactions.conditional import check_preconditions, find_matches, require_if_match
 from fhir_api.interactions.entries import Entry
 from fhir_api.interactions.patch import patched_draft, require_there
 from fhir_api.patches.read import patch_of_entry, read_patch
@@ -143,7 +143,7 @@ class TargetFinder:
             if entry.query
             else self._named[entry.type, entry.path[1]]
         )
-        check_preconditions(current, entry.if_match, None, entry.type)
+        self._check(entry, current, None)
         if current is None or current.deleted:
             id = current.id if current else entry.path[-1]
             return Target(entry, Action.NOTHING, id, current)
@@ -183,7 +183,7 @@ class TargetFinder:
                     text = "The condition is not met by the resource with this id, which is there."
                     raise FhirError(Category.CONFLICT, text)
             self._conditions[entry.type, entry.query] = id
-        check_preconditions(current, entry.if_match, entry.if_none_match, entry.type)
+        self._check(entry, current, entry.if_none_match)
         return Target(entry, Action.WRITE, id, current)
 
     async def _patch(self, entry: Entry) -> Target:
@@ -195,10 +195,16 @@ class TargetFinder:
             else self._named[entry.type, entry.path[1]]
         )
         current = require_there(found, entry.type)
-        check_preconditions(current, entry.if_match, None, entry.type)
+        self._check(entry, current, None)
         change = read_patch(self._api, *patch_of_entry(entry.resource))
         resource = await patched_draft(self._api, change, current)
         return Target(replace(entry, resource=resource.body), Action.WRITE, current.id, current)
+
+    def _check(self, entry: Entry, current: Version | None, if_none_match: str | None) -> None:
+        check_preconditions(current, entry.if_match, if_none_match, entry.type)
+        if not entry.query:
+            caller = self._request.caller
+            require_if_match(self._api, caller, current, entry.if_match, entry.type)
 
     async def _match(self, type: str, criteria: str) -> Version | None:
         """The one match that the transaction does not delete."""

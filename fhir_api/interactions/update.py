@@ -8,7 +8,7 @@ from fhir_api.document import ID, Tree
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response
 from fhir_api.interactions.binary import binary_draft, is_raw
-from fhir_api.interactions.conditional import check_preconditions, find_one
+from fhir_api.interactions.conditional import check_preconditions, find_one, require_if_match
 from fhir_api.interactions.representation import written
 from fhir_api.interactions.write import (
     Decision,
@@ -36,6 +36,7 @@ async def update(api: Api, request: Request, type: str, id: str) -> Response:
 
     async def decision() -> Decision[Written]:
         current = await api.store.read(type, id)
+        require_if_match(api, request.caller, current, request.headers.get("if-match"), type)
         return await _updated(api, request, resource, id, current, ())
 
     version, status = await decide_and_commit(api, decision)
