@@ -30,6 +30,8 @@ class ApiOptions:
     max_depth: int = 64
     """How deep JSON may be nested: at most 250, which is what the JSON writer can do."""
     max_url_bytes: int = 16 * 1024
+    max_parameters: int = 1000
+    """Of a URL's query, and of a form."""
     max_bundle_entries: int = 10_000
     page_size: int = 20
     """``_count`` where the client names none."""

@@ -19,7 +19,7 @@ from fhir_api.access import Caller
 from fhir_api.api import Api
 from fhir_api.boundary import refusal_of
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import Disconnected, Request, Response
+from fhir_api.http import Disconnected, Request, Response, too_many_parameters
 from fhir_api.interactions.binary import is_raw
 from fhir_api.packing import best_encoding, is_packable, packed
 from fhir_api.presentation import presented_refusal
@@ -101,6 +101,8 @@ async def _request(
         raise FhirError(
             Category.URL_TOO_LONG, "The URL is too long; POST to _search instead.", "http.url"
         )
+    if scope["query_string"].count(b"&") >= api.options.max_parameters:
+        raise too_many_parameters(api.options.max_parameters)
     request = _bare_request(api, scope, headers, request_id, caller, path)
     method = request.method
     if method not in WITH_BODY:

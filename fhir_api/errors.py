@@ -43,6 +43,8 @@ class Category(StrEnum):
     URL_TOO_LONG = "url-too-long"
     MEDIA_TYPE = "media-type"
     RANGE = "range"
+    HEAD_TOO_LONG = "head-too-long"
+    SLOW = "slow"
     TOO_COSTLY = "too-costly"
     THROTTLED = "throttled"
     TRANSIENT = "transient"
@@ -60,6 +62,7 @@ ANSWERS: dict[Category, tuple[int, str]] = {
     Category.NOT_SUPPORTED: (404, "not-supported"),
     Category.METHOD_NOT_ALLOWED: (405, "not-supported"),
     Category.NOT_ACCEPTABLE: (406, "not-supported"),
+    Category.SLOW: (408, "timeout"),
     Category.CONFLICT: (409, "conflict"),
     Category.DELETED: (410, "deleted"),
     Category.PRECONDITION: (412, "conflict"),
@@ -71,6 +74,7 @@ ANSWERS: dict[Category, tuple[int, str]] = {
     Category.RANGE: (416, "value"),
     Category.TOO_COSTLY: (403, "too-costly"),
     Category.THROTTLED: (429, "throttled"),
+    Category.HEAD_TOO_LONG: (431, "too-long"),
     Category.TRANSIENT: (503, "transient"),
     Category.EXCEPTION: (500, "exception"),
 }

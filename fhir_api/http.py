@@ -18,6 +18,9 @@ from fhir_api.jobs.running import Running
 
 FHIR_JSON = "application/fhir+json"
 
+MOST_PARAMETERS = 1000
+"""Of any query; a deployment may allow fewer."""
+
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -93,15 +96,21 @@ def query_pairs(query: str) -> list[tuple[str, str]]:
     if not query:
         return []
     try:
-        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=1000)
+        return parse_qsl(
+            query, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS
+        )
     except UnicodeDecodeError as exc:
         raise FhirError(
             Category.INVALID, "The query is not percent-encoded UTF-8.", "http.url"
         ) from exc
     except ValueError as exc:
-        raise FhirError(
-            Category.TOO_COSTLY, "The query has too many parameters.", "http.url"
-        ) from exc
+        raise too_many_parameters(MOST_PARAMETERS) from exc
+
+
+def too_many_parameters(most: int) -> FhirError:
+    """The refusal of a query or form with more than ``most`` parameters."""
+    text = f"A query has at most {most} parameters."
+    return FhirError(Category.TOO_COSTLY, text, "http.url")
 
 
 def etag(version: int) -> str:

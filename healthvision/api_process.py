@@ -12,6 +12,7 @@ import uvloop
 
 from healthvision import logs
 from healthvision.app import build_app
+from healthvision.http_protocol import HttpLimits, bounded_protocol
 from healthvision.settings import Settings
 from healthvision.supervisor import end_with_parent
 
@@ -38,7 +39,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     gc.set_threshold(YOUNG_OBJECTS, 20, 10)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=bounded_protocol(
+            HttpLimits(settings.header_limit_bytes, settings.patience_s, settings.request_limit)
+        ),
         ws="none",
         lifespan="off",
         proxy_headers=False,

@@ -21,6 +21,7 @@ from fhir_api.rest.app import Face, rest_app
 from fhir_api.tasks.sweeper import keep_sweeping
 from fhir_api.validation import Validator
 from healthvision.authentication import ReportLinks, TokenAuthentication
+from healthvision.cors import with_cors
 from healthvision.keys import deployment_key, derived
 from healthvision.report_page import report_route
 from healthvision.settings import Settings
@@ -103,6 +104,11 @@ def build_app(settings: Settings) -> App:
             base_url=fhir_url,
             max_body_bytes=settings.body_limit_bytes,
             max_binary_bytes=settings.upload_limit_bytes,
+            max_url_bytes=settings.url_limit_bytes,
+            max_parameters=settings.parameter_limit,
+            max_depth=settings.nesting_limit,
+            max_bundle_entries=settings.bundle_entry_limit,
+            require_if_match=settings.require_if_match,
             page_size=settings.page_size,
             page_limit=settings.page_size_limit,
             chain_limit=settings.chain_limit,
@@ -141,11 +147,12 @@ def build_app(settings: Settings) -> App:
         partial(subject_named_in_files, api),
         base_url=f"{settings.public_url}/dicom-web" if fhir_url else "",
     )
+    origins = settings.allowed_origins
     rooms: dict[str, Application] = {
-        "fhir": fhir_app(api, authenticate),
-        "dicom-web": dicomweb_app(dicom_web),
+        "fhir": with_cors(fhir_app(api, authenticate), origins),
+        "dicom-web": with_cors(dicomweb_app(dicom_web), origins),
     }
-    return App(api, rooms, pages, dicom_web.decoders)
+    return App(api, rooms, with_cors(pages, origins), dicom_web.decoders)
 
 
 async def _keep_sweeping_blobs(api: Api) -> None:

@@ -7,12 +7,19 @@ the working directory, a random token printed at start.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from enum import StrEnum
 from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fhir_api.http import MOST_PARAMETERS
+
+_ORIGIN = re.compile(
+    r"\*|https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
+)
 
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
 
@@ -68,6 +75,37 @@ class Settings(BaseSettings):
     upload_limit_bytes: int = Field(
         8 * 2**30, ge=1024, description="Largest upload of images, and largest raw Binary"
     )
+    url_limit_bytes: int = Field(
+        16 * 1024, ge=256, description="Longest URL, path and query, of a FHIR request"
+    )
+    header_limit_bytes: int = Field(
+        64 * 1024, ge=1024, description="Largest head of a request: its first line and its headers"
+    )
+    parameter_limit: int = Field(
+        1000, ge=1, le=MOST_PARAMETERS, description="Most parameters of a query or form"
+    )
+    nesting_limit: int = Field(
+        64, ge=8, le=250, description="Objects and arrays that may stand inside each other"
+    )
+    bundle_entry_limit: int = Field(
+        10_000, ge=1, description="Most entries of a batch or transaction"
+    )
+    request_limit: int = Field(
+        1000, ge=1, description="Requests under way at once in each API process; more get 503"
+    )
+    patience_s: float = Field(
+        30.0,
+        gt=0,
+        description="Seconds for a request's head, for each stretch of its body, and for a reader who does not read",
+    )
+    require_if_match: bool = Field(
+        False,  # noqa: FBT003 - a default
+        description="Whether changing a resource by its id takes If-Match (else 428); workers are exempt",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins of browser apps that may call, with commas between; * for all; none by default",
+    )
     page_size: int = Field(
         20, ge=1, description="Entries on a search page where _count is not given"
     )
@@ -104,6 +142,13 @@ class Settings(BaseSettings):
             raise ValueError("must begin with http:// or https://")
         return value.rstrip("/") if value else None
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        if any(_ORIGIN.fullmatch(one) is None for one in value.replace(" ", "").split(",") if one):
+            raise ValueError("must be origins such as https://app.example.org, or *")
+        return value.replace(" ", "")
+
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, value: str) -> str:
@@ -119,6 +164,11 @@ class Settings(BaseSettings):
             if value is not None
         }
         return {**os.environ, **values}
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins that ``cors_origins`` lists."""
+        return frozenset(one for one in self.cors_origins.split(",") if one)
 
     @property
     def is_token_set(self) -> bool:

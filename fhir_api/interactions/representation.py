@@ -85,4 +85,5 @@ async def written(api: Api, request: Request, version: Version, status: int) -> 
         return Response(status, headers)
     if returns == "OperationOutcome":
         return outcome_response(status, (ALL_OK,), headers)
-    return json_response(status, await content_of(api, version), headers)
+    # What is written is written: where its data are too large for JSON, the answer goes without them.
+    return json_response(status, await page_content_of(api, version), headers)

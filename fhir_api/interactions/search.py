@@ -8,7 +8,7 @@ from __future__ import annotations
 from fhir_api.access import Interaction, decide
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import Request, Response, query_pairs
+from fhir_api.http import Request, Response, query_pairs, too_many_parameters
 from fhir_api.search.grammar import Pairs
 from fhir_api.search.scope import SYSTEM, Scope, of_compartment, of_type
 from fhir_api.search.searching import search
@@ -42,6 +42,8 @@ async def _search(api: Api, scope: Scope, request: Request) -> Response:
     pairs = query_pairs(request.query)
     if request.method == "POST":
         pairs += _form(request)
+        if len(pairs) > api.options.max_parameters:
+            raise too_many_parameters(api.options.max_parameters)
     return await search(api, scope, pairs, request)
 
 

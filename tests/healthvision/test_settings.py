@@ -39,6 +39,10 @@ def test_the_command_line_wins_over_the_environment(monkeypatch: pytest.MonkeyPa
         ("HEALTHVISION_BASE_URL", "ftp://here"),
         ("HEALTHVISION_LOG_LEVEL", "loud"),
         ("HEALTHVISION_OUT_OF_SCOPE", "ignore"),
+        ("HEALTHVISION_NESTING_LIMIT", "1000"),
+        ("HEALTHVISION_PARAMETER_LIMIT", "0"),
+        ("HEALTHVISION_CORS_ORIGINS", "https://app.test/path"),
+        ("HEALTHVISION_CORS_ORIGINS", "app.test"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_that_names_it_and_not_its_value(
@@ -63,3 +67,10 @@ def test_secrets_are_not_in_the_representation() -> None:
     settings = load()
     assert settings.token not in repr(settings)
     assert settings.worker_token not in repr(settings)
+
+
+def test_origins_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEALTHVISION_CORS_ORIGINS", "https://a.test, http://localhost:3000,")
+    assert load().allowed_origins == {"https://a.test", "http://localhost:3000"}
+    assert load(cors_origins="*").allowed_origins == {"*"}
+    assert load(cors_origins="").allowed_origins == frozenset()

@@ -101,6 +101,8 @@ async def test_a_large_binary_is_streamed_and_too_large_for_json(client: Client)
     assert reply.response.length == len(big)
     assert reply.response.stream is not None
     assert b"".join([chunk async for chunk in reply.response.stream]) == big
+    again = await client.post("Binary", big, content_type="a/b")
+    assert (again.status, "data" in again.json) == (201, False)
     refused = await client.get(f"Binary/{id}", accept="application/fhir+json")
     assert (refused.status, refused.code) == (403, "too-costly")
     assert "data" not in (await client.get("Binary/_history")).json["entry"][0]["resource"]
