@@ -51,6 +51,15 @@ class TokenIs:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenIn:
+    """The entry's code is one of ``codes`` of ``system`` ("": of none). For many codes, where an AnyOf is for few."""
+
+    param: str
+    system: str
+    codes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class TokenText:
     """The entry's text starts with ``normalised`` (modifier ``:text``)."""
 
@@ -217,6 +226,7 @@ Part: TypeAlias = TokenIs | StringIs | ReferenceIs | DateIs | NumberIs | Quantit
 
 Condition: TypeAlias = (
     TokenIs
+    | TokenIn
     | TokenText
     | StringIs
     | ReferenceIs

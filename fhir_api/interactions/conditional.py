@@ -13,7 +13,7 @@ from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import query_pairs, version_of_etag
 from fhir_api.search import compile_conditions
-from fhir_api.search.criterion import Reading
+from fhir_api.search.reading import reading_of
 from fhir_api.search.unfinished import unfinished
 from store.interface import Guard, Version
 from store.query import Query
@@ -45,11 +45,10 @@ async def find_matches(
     if not pairs:
         text = f"The condition on {type} has no search criteria."
         raise FhirError(Category.PRECONDITION, text, type)
-    known = api.search_parameters.active
-    reading = Reading(base_url, api.clock(), api.options.chain_limit, known)
+    reading = await reading_of(api, pairs, base_url)
     where = compile_conditions(type, pairs, reading)
     query = Query(type, where, limit=limit)
-    if issues := await unfinished(api.store, known, (query,)):
+    if issues := await unfinished(api.store, reading.parameters, (query,)):
         raise FhirError(Category.CONFLICT, issues[0].text, issues[0].expression)
     page = await api.store.search(query)
     versions = tuple(hit.version for hit in page.hits)

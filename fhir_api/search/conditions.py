@@ -15,6 +15,7 @@ from typing import Any
 
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.document import ID
+from fhir_api.search.coded import by_hierarchy, in_value_set
 from fhir_api.search.criterion import Criterion
 from fhir_api.search.dates import interval_us
 from fhir_api.search.grammar import prefixed, split, unescape
@@ -60,9 +61,14 @@ def string_condition(criterion: Criterion, value: str) -> Condition:
 
 
 def token_condition(criterion: Criterion, value: str) -> Condition:
-    """``code``, ``system|code``, ``|code``, ``system|``; ``:text``; ``:of-type``."""
-    if criterion.modifier == "text":
-        return TokenText(criterion.code, normalise(unescape(value)))
+    """``code``, ``system|code``, ``|code``, ``system|``; ``:text``; ``:of-type``; ``:in`` and ``:below`` (coded.py)."""
+    match criterion.modifier:
+        case "text":
+            return TokenText(criterion.code, normalise(unescape(value)))
+        case "in" | "not-in":
+            return in_value_set(criterion, value)
+        case "below" | "above":
+            return by_hierarchy(criterion, value)
     parts = [unescape(part) for part in split(value, "|")]
     if criterion.modifier == "of-type":
         if len(parts) != 3 or not all(parts):
@@ -206,7 +212,7 @@ CONDITIONS: Mapping[str, Callable[[Criterion, str], Condition]] = MappingProxyTy
 MODIFIERS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "string": frozenset({"missing", "exact", "contains"}),
-        "token": frozenset({"missing", "text", "not", "of-type"}),
+        "token": frozenset({"missing", "text", "not", "of-type", "in", "not-in", "below", "above"}),
         "reference": frozenset({"missing", "identifier"}) | RESOURCE_TYPES,
         "uri": frozenset({"missing", "below", "above"}),
         "date": frozenset({"missing"}),
@@ -215,5 +221,4 @@ MODIFIERS: Mapping[str, frozenset[str]] = MappingProxyType(
         "composite": frozenset({"missing"}),
     }
 )
-"""What may follow the ':' by type, of https://hl7.org/fhir/R4/search.html#modifiers. The rest needs a terminology
-service or a join."""
+"""What may follow the ':' by type (https://hl7.org/fhir/R4/search.html#modifiers)."""

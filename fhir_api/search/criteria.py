@@ -196,7 +196,7 @@ def _met(criterion: Criterion, values: list[str]) -> Condition:
     else:
         compile_value = CONDITIONS[criterion.parameter.type]
         condition = _any_of([compile_value(criterion, value) for value in values])
-    return Not(condition) if criterion.modifier == "not" else condition
+    return Not(condition) if criterion.modifier in {"not", "not-in"} else condition
 
 
 def _list_condition(asked: _Asked, name: ParameterName) -> Condition:

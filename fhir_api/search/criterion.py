@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from fhir_api.errors import Category, FhirError, Issue
 from fhir_api.search.parameters import (
@@ -11,6 +12,10 @@ from fhir_api.search.parameters import (
     SearchParameter,
     SearchParameters,
 )
+from terminology.terminology import Terminology
+
+R4_TERMINOLOGY = Terminology()
+"""The code systems and value sets that R4 publishes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,10 @@ class Reading:
     chain_limit: int = 4
     """How many references one parameter may lead over, by chains and ``_has`` together."""
     parameters: SearchParameters = R4_PARAMETERS
+    terminology: Terminology = R4_TERMINOLOGY
+    """What ``:in``, ``:below`` and ``:above`` know of codes."""
+    value_sets: Mapping[str, str] = field(default_factory=dict)
+    """``ValueSet/id`` as a criterion names it → the canonical URL of that stored ValueSet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,13 @@ def invalid(name: str, why: str) -> FhirError:
 def not_supported(name: str, why: str) -> FhirError:
     """A parameter that is understood but that this server cannot search by: never ignored."""
     return _refusal("not-supported", name, why)
+
+
+def too_costly(name: str, why: str) -> FhirError:
+    """A parameter that asks for too much."""
+    named = shown(name)
+    text = f"Search parameter '{named}': {why}."
+    return FhirError(Category.TOO_COSTLY, text, f"http.{named}")
 
 
 def shown(name: str) -> str:

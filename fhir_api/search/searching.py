@@ -16,12 +16,12 @@ from fhir_api.http import Request, Response, json_response, preference
 from fhir_api.interactions.representation import page_content_of, without_data
 from fhir_api.search.bundle import Entry, search_url, searchset
 from fhir_api.search.criteria import ANSWER_FORMAT, read_criteria
-from fhir_api.search.criterion import Reading
 from fhir_api.search.grammar import Pairs
 from fhir_api.search.include import NO_INCLUDES, included
 from fhir_api.search.links import PAGE, seal, unseal
 from fhir_api.search.merging import count_of, page_of
 from fhir_api.search.presentation import Presentation, Total, read_presentation
+from fhir_api.search.reading import reading_of
 from fhir_api.search.scope import Scope
 from fhir_api.search.subset import Subset
 from fhir_api.search.unfinished import unfinished
@@ -61,7 +61,7 @@ async def search(api: Api, scope: Scope, pairs: Pairs, request: Request) -> Resp
         Forbidden: the caller may not search there.
         FhirError: ``invalid`` for what cannot be understood, ``too-costly`` beyond a limit.
     """
-    asked = _understood(api, scope, pairs, request)
+    asked = await _understood(api, scope, pairs, request)
     return await answer(api, asked, request, partial(visible, request.caller))
 
 
@@ -93,15 +93,14 @@ async def answer(api: Api, asked: Search, request: Request, sees: Visible) -> Re
     return _answer(api, asked, request, total, page, entries, missing + others.warnings)
 
 
-def _understood(api: Api, scope: Scope, pairs: Pairs, request: Request) -> Search:
+async def _understood(api: Api, scope: Scope, pairs: Pairs, request: Request) -> Search:
     strict = preference(request).strict
     token, pairs, after = followed(api, scope.place, pairs)
     types = scope.chosen(pairs, request.caller)
-    known = api.search_parameters.active
-    reading = Reading(request.base_url, api.clock(), api.options.chain_limit, known)
+    reading = await reading_of(api, pairs, request.base_url)
     criteria = read_criteria(types, pairs, reading, strict=strict)
     presentation = read_presentation(
-        known,
+        reading.parameters,
         types,
         pairs,
         page_size=api.options.page_size,

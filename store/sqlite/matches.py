@@ -18,6 +18,7 @@ from store.query import (
     ReferenceIs,
     StringIs,
     StringMatch,
+    TokenIn,
     TokenIs,
     TokenText,
     UriIs,
@@ -27,6 +28,7 @@ from store.sqlite.names import NO_SYSTEM, Kind, Names
 
 OfValue: TypeAlias = (
     TokenIs
+    | TokenIn
     | TokenText
     | StringIs
     | ReferenceIs
@@ -89,6 +91,8 @@ def match_of(condition: OfValue, names: Names) -> Match:
     if isinstance(condition, TokenIs):
         index = "term_created" if condition.code is not None else None
         return Kind.TOKEN, _token(condition, names, ALONE), index
+    if isinstance(condition, TokenIn):
+        return Kind.TOKEN, _token_in(condition, names), "term_created"
     if isinstance(condition, TokenText):
         return Kind.TOKEN_TEXT, _prefix("normalised", condition.normalised), "text_normalised"
     if isinstance(condition, StringIs):
@@ -152,6 +156,14 @@ def _token(condition: TokenIs, names: Names, columns: Columns) -> Sql:
         number = _system(condition.system, names)
         parts.append(NOTHING if number is None else Sql(f"{columns.system} = ?", (number,)))
     return _all_or_nothing(parts)
+
+
+def _token_in(condition: TokenIn, names: Names) -> Sql:
+    number = _system(condition.system, names)
+    if number is None or not condition.codes:
+        return NOTHING
+    text = "code IN (SELECT value FROM json_each(?)) AND system = ?"
+    return Sql(text, (dumps(sorted(condition.codes)), number))
 
 
 def _string(condition: StringIs, columns: Columns) -> Sql:

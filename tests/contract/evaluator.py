@@ -40,6 +40,7 @@ from store.query import (
     SortKey,
     StringIs,
     StringMatch,
+    TokenIn,
     TokenIs,
     TokenText,
     UpdatedIs,
@@ -116,6 +117,8 @@ def _meets(condition: Condition, entry: Entry) -> bool:
     match condition, entry:
         case TokenIs(system=system, code=code), TokenEntry():
             return _is(system, entry.system) and code in {None, entry.code}
+        case TokenIn(system=system, codes=codes), TokenEntry():
+            return _is(system, entry.system) and entry.code in codes
         case TokenText(normalised=text), TokenEntry():
             return bool(entry.text) and entry.text.startswith(text)
         case StringIs(match=StringMatch.STARTS, value=value), StringEntry():

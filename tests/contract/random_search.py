@@ -39,6 +39,7 @@ from store.query import (
     SortKey,
     StringIs,
     StringMatch,
+    TokenIn,
     TokenIs,
     TokenText,
     UpdatedIs,
@@ -171,6 +172,12 @@ _LEAF: st.SearchStrategy[Condition] = st.one_of(
     _composite_is("triple", _token_is, _number_is, _number_is),
     st.builds(
         TokenIs, st.sampled_from(("status", "code", "none")), _searched_system, st.none() | _text
+    ),
+    st.builds(
+        TokenIn,
+        st.sampled_from(("status", "code", "none")),
+        st.sampled_from(("", *SYSTEMS, "urn:unknown")),
+        st.frozensets(_text, max_size=4),
     ),
     st.builds(TokenText, st.sampled_from(("status", "code")), _text),
     _string_is,

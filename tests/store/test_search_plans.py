@@ -31,6 +31,7 @@ from store.query import (
     SortKey,
     StringIs,
     StringMatch,
+    TokenIn,
     TokenIs,
 )
 from store.sqlite import SqliteStore, plan, readers, search
@@ -73,6 +74,7 @@ QUERIES: dict[str, tuple[tuple[Condition, ...], tuple[SortKey, ...]]] = {
     "newest": ((), NEWEST),
     "token": ((STATUS,), ()),
     "token-newest": ((STATUS,), NEWEST),
+    "token-in": ((TokenIn("status", "urn:s", frozenset({"final", "x"})), SUBJECT), NEWEST),
     "tokens-newest": ((AnyOf((STATUS, TokenIs("status", None, "new"))),), NEWEST),
     "reference": ((SUBJECT,), ()),
     "reference-and-token": ((SUBJECT, STATUS), NEWEST),
