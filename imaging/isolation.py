@@ -8,6 +8,7 @@ to a server or a worker.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,11 @@ from imaging.errors import CorruptImage
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Names in ``mallopt(3)``."""
+_LARGEST_KEPT_BYTES = 32 * 1024 * 1024
+_MOST_KEPT_BYTES = 128 * 1024 * 1024
 
 
 class DecoderProcesses:
@@ -87,3 +93,12 @@ def _begin_child() -> None:
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Has glibc keep what an image leaves for the next one: a third of a radiograph's time went into fresh pages."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
+        mallopt(_TRIM_THRESHOLD, _MOST_KEPT_BYTES)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -96,3 +99,18 @@ def test_children_end_with_a_parent_that_is_killed() -> None:
     parent.stdout.close()
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
+
+
+def fresh_pages(path: Path) -> int:
+    """How many pages the system has to give for an image."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    read(path).display()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")
+async def test_an_image_is_decoded_in_the_memory_that_another_left() -> None:
+    processes = DecoderProcesses(1)
+    pages = [await processes.run(fresh_pages, sample("RG1_UNCR.dcm")) for _ in range(4)]
+    processes.close()
+    assert pages[-1] < 100
