@@ -75,7 +75,8 @@ class Window:
             return step
         else:
             low, span = self.center - 0.5 - (self.width - 1) / 2, self.width - 1
-        shades = (values - np.float32(low)) / np.float32(span)
+        shades = values - np.float32(low)
+        shades /= np.float32(span)
         np.clip(shades, 0, 1, out=shades)
         return shades
 
@@ -126,7 +127,8 @@ def display(
         IndexError: the file has VOI transforms, but not that many.
     """
     voi = grayscale.voi[window] if grayscale.voi else None
-    if voi is not None and stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2:
+    few = stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2
+    if few and voi is not None and not _is_plain(grayscale, voi):
         # Each value has one shade: a table of at most 65,536 is several times faster than a frame of millions.
         patterns = np.arange(2 ** (8 * stored.dtype.itemsize)).astype(f"u{stored.dtype.itemsize}")
         table = _shades(patterns.view(stored.dtype), grayscale, voi)
@@ -135,6 +137,16 @@ def display(
         )
         return shades
     return _shades(stored, grayscale, voi)
+
+
+def _is_plain(grayscale: Grayscale, voi: Window | Lut) -> bool:
+    """Whether the pipeline is a few sums and products, which are faster than looking the shades up in a table."""
+    return (
+        grayscale.padding is None
+        and isinstance(grayscale.modality, Rescale)
+        and isinstance(voi, Window)
+        and voi.function is not WindowFunction.SIGMOID
+    )
 
 
 def _shades(
@@ -149,10 +161,12 @@ def _shades(
     else:
         shades = voi.apply(values)
     if grayscale.inverted:
-        shades = np.float32(1) - shades
+        np.subtract(np.float32(1), shades, out=shades)
     if padding is not None:
         shades[padding] = 0
-    return np.clip(np.nan_to_num(shades, copy=False), 0, 1)
+    if stored.dtype.kind not in "iu":
+        np.nan_to_num(shades, copy=False)
+    return np.clip(shades, 0, 1, out=shades)
 
 
 def _whole_range(

@@ -113,9 +113,9 @@ def displayed(image: Pixels) -> Bytes:
     plane = shrink(np.asarray(image, dtype=np.float32), max(rows, columns))
     small = Image.fromarray(plane).resize((columns, rows), Image.Resampling.BILINEAR)
     values = np.asarray(small)
-    low, high = np.quantile(values[::4, ::4], (0.005, 0.995))
-    levels = np.clip((values - low) * (255 / max(float(high - low), 1e-6)), 0, 255)
-    picture: Bytes = (levels + 0.5).astype(np.uint8)
+    low, high = map(float, np.quantile(values[::4, ::4], (0.005, 0.995)))
+    levels = np.clip((values - low) * (255 / max(high - low, 1e-6)), 0, 255)
+    picture: Bytes = (levels + np.float32(0.5)).astype(np.uint8)
     return picture
 
 

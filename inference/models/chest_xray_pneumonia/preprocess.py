@@ -83,8 +83,8 @@ def shrink(plane: Floats, at_least_px: int) -> Floats:
         return plane
     rows, columns = (side - side % factor for side in plane.shape)
     whole = plane[:rows, :columns]
-    # Adding strided slices is fifteen times faster here than a mean over a reshaped array.
-    lines = sum((whole[start::factor] for start in range(1, factor)), start=whole[::factor])
+    # A sum of whole lines is fast; within a line, adding strided slices is fifteen times faster than a mean.
+    lines = whole.reshape(-1, factor, columns).sum(axis=1)
     blocks = sum((lines[:, start::factor] for start in range(1, factor)), start=lines[:, ::factor])
     averaged: Floats = blocks / np.float32(factor * factor)
     return averaged

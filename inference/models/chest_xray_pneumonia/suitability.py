@@ -137,12 +137,19 @@ def unfit(image: NDArray[np.generic]) -> Rejection | None:
         return Rejection(Reason.PIXELS, "The image is a strip, too long for its width.")
     if not np.isfinite(image).all():
         return Rejection(Reason.PIXELS, "The image holds values that are not numbers.")
-    levels, counts = np.unique(
-        image[:: max(1, short // 256), :: max(1, short // 256)], return_counts=True
-    )
-    if len(levels) < FEWEST_GREY_LEVELS or counts.max() > CROWDED_SHARE * counts.sum():
+    step = max(1, short // 256)
+    sample = image[::step, ::step].ravel()
+    # A value that most pixels have is their median.
+    crowded = (sample == np.partition(sample, len(sample) // 2)[len(sample) // 2]).mean()
+    if crowded > CROWDED_SHARE or _grey_levels(sample) < FEWEST_GREY_LEVELS:
         return Rejection(Reason.PIXELS, "The image is nearly blank, or has too few shades of grey.")
     return None
+
+
+def _grey_levels(sample: NDArray[np.generic]) -> int:
+    """How many shades there are, or in a part of the pixels, where that is enough."""
+    in_part = len(np.unique(sample[::16]))
+    return in_part if in_part >= FEWEST_GREY_LEVELS else len(np.unique(sample))
 
 
 def _cautions(facts: StudyFacts, population: Population) -> tuple[Caution, ...]:
