@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
 from fhir_api.access import Caller
+from store.interface import Page
+from store.query import Query
 from store.sqlite import readers
 from tests.fhir_api.search.server import Server, ids, link
 from tests.fhir_api.search.spec_filter import BASE
@@ -271,9 +275,40 @@ async def test_a_search_that_takes_too_long_is_broken_off(
 ):
     await server.store_all(patient(f"p{n}", birthDate="2001") for n in range(300))
     monkeypatch.setattr(readers, "QUICK_STEPS", 0)
-    monkeypatch.setattr(readers, "LONGEST_S", 0)
+    monkeypatch.setattr(readers, "MEDIUM_STEPS", 0)
+    monkeypatch.setattr(readers, "THREAD_LOOK", 100)
+    monkeypatch.setattr(server.store._readers, "_limit_s", 0)
     issue = await server.refused("Patient?_sort=-birthdate", status=403)
     assert issue["code"] == "too-costly"
+
+
+async def test_all_of_a_search_together_is_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Types, totals and includes are further queries; the limit is for all of them."""
+    server = Server(tmp_path, search_limit_s=0.05)
+
+    async def waits(_query: Query) -> Page:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(server.store, "search", waits)
+    issue = await server.refused("Patient", status=403)
+    assert issue["code"] == "too-costly"
+    await server.store.close()
+
+
+async def test_one_slow_search_too_many_is_throttled(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    await server.store_all(patient(f"p{n}", birthDate="2001") for n in range(300))
+    monkeypatch.setattr(readers, "QUICK_STEPS", 0)
+    monkeypatch.setattr(readers, "MEDIUM_STEPS", 0)
+    monkeypatch.setattr(readers, "THREAD_LOOK", 100)
+    monkeypatch.setattr(readers, "MOST_SLOW", 0)
+    response = await server.request("GET", "Patient?_sort=-birthdate")
+    assert (response.status, response.header("retry-after")) == (429, "5")
+    assert json.loads(response.body)["issue"][0]["code"] == "throttled"
 
 
 async def test_a_type_that_may_not_be_searched_is_forbidden(server: Server):
