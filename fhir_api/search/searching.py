@@ -153,7 +153,8 @@ def followed(api: Api, place: str, pairs: Pairs) -> tuple[str | None, Pairs, Cur
     tokens = [value for name, value in pairs if name == PAGE]
     if not tokens:
         return None, pairs, None
-    others = {name for name, _ in pairs} - ANSWER_FORMAT - {PAGE}
+    # A client that goes on may name a page size once more (Medplum's does): the search's own stays.
+    others = {name for name, _ in pairs} - ANSWER_FORMAT - {PAGE, "_count"}
     if others or len(tokens) > 1:
         raise FhirError(
             Category.INVALID,

@@ -341,10 +341,11 @@ async def test_a_next_link_says_nothing_of_the_search(server: Server):
     assert ids(await server.get(following)) == ["p1"]
 
 
-async def test_a_page_link_takes_no_further_parameters_but_a_format(server: Server):
+async def test_a_page_link_takes_nothing_more_that_would_change_the_search(server: Server):
     await server.store_all(patient(f"p{n}") for n in range(3))
     following = link(await server.get("Patient?_count=1"), "next")
     assert ids(await server.get(f"{following}&_format=json")) == ["p1"]
+    assert ids(await server.get(f"{following}&_count=1000")) == ["p1"]
     await server.refused(f"{following}&family=x")
     await server.refused(following.replace("/Patient?", "/Observation?"))
 
