@@ -95,7 +95,7 @@ def build_app(settings: Settings) -> App:
     """
     key = deployment_key(settings.data_dir)
     fhir_url = settings.fhir_url
-    store = SqliteStore.open(settings.data_dir, search_limit_s=settings.search_limit_s)
+    store = SqliteStore.open(settings.data_dir)
     watcher = Watcher(store)
     api = Api(
         store=store,
@@ -111,7 +111,6 @@ def build_app(settings: Settings) -> App:
             require_if_match=settings.require_if_match,
             page_size=settings.page_size,
             page_limit=settings.page_size_limit,
-            search_limit_s=settings.search_limit_s,
             chain_limit=settings.chain_limit,
             include_limit=settings.include_limit,
             cursor_key=derived(key, "page cursors"),
