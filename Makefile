@@ -8,7 +8,7 @@ ROOMS := healthvision fhir_api inference imaging terminology store
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 R4_PACKAGE := .cache/hl7.fhir.r4.examples-4.0.1.tgz
 
-.PHONY: help run demo test test-fast crash fuzz check format lock benchmarks model clean
+.PHONY: help run demo test test-services test-fast crash check format lock benchmarks model clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -22,11 +22,12 @@ demo: .venv/.run ## The same, but end when the report is there (exit code 0 only
 test: .venv/.test $(R4_PACKAGE) ## Run all tests (installs torch and the rest of the test environment)
 	$(BIN)/pytest -n 2 --dist loadfile
 
+test-services: .venv/.test ## Run the tests of real services and clients; installs them (Debian, npm, Maven), fails where one is absent
+	tests/services/install || true
+	HEALTHVISION_SERVICES=required $(BIN)/pytest -m services -n 2 --dist loadfile
+
 crash: .venv/.test ## Kill server and worker at random under load, and print what was lost and doubled
 	$(BIN)/pytest -m crash -s tests/crash
-
-fuzz: .venv/.test $(R4_PACKAGE) ## Send 20,000 random requests to a server and print what came back
-	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-20000} $(BIN)/pytest -n 0 -s tests/fuzz
 
 check: .venv/.test $(R4_PACKAGE) ## Formatting, lint, types, import rules, generated code
 	$(BIN)/ruff format --check .

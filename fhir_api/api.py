@@ -39,6 +39,8 @@ class ApiOptions:
     """The most that ``_count`` may ask for."""
     include_limit: int = 1000
     """The most that ``_include`` and ``_revinclude`` add to a page."""
+    search_limit_s: float = 10.0
+    """How long a search may take, with its totals and includes."""
     chain_limit: int = 4
     """How many references one search parameter may lead over, by chains and ``_has`` together."""
     cursor_key: bytes = field(default_factory=lambda: secrets.token_bytes(64), repr=False)

@@ -17,6 +17,7 @@ from store.errors import (
     LeaseLost,
     SearchTooCostly,
     StoreError,
+    TooManySearches,
     VersionConflict,
 )
 
@@ -58,5 +59,8 @@ def translated(error: StoreError) -> FhirError:
         case SearchTooCostly():
             text = "The search takes too long: narrow it, or sort it by something else."
             return FhirError(Category.TOO_COSTLY, text)
+        case TooManySearches():
+            text = "Too many slow searches wait already: try again later, or narrow this one."
+            return FhirError(Category.THROTTLED, text, headers=(("Retry-After", "5"),))
     text = "The storage is not available; nothing was written."
     return FhirError(Category.TRANSIENT, text, headers=(("Retry-After", "2"),))

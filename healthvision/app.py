@@ -17,7 +17,6 @@ from fhir_api.api import Api, ApiOptions
 from fhir_api.asgi import Application, Receive, Scope, Send, fhir_app
 from fhir_api.conformance.watcher import Watcher
 from fhir_api.jobs.runner import JobRunner
-from fhir_api.operations.reindex import begin_where_outdated
 from fhir_api.rest.app import Face, rest_app
 from fhir_api.tasks.sweeper import keep_sweeping
 from fhir_api.validation import Validator
@@ -68,7 +67,6 @@ class App:
         watcher = self._api.watcher
         if watcher is not None:
             await watcher.start()
-        await begin_where_outdated(self._api)
         self._sweeping = (
             asyncio.create_task(keep_sweeping(self._api)),
             asyncio.create_task(JobRunner(self._api).keep_running()),
@@ -97,7 +95,7 @@ def build_app(settings: Settings) -> App:
     """
     key = deployment_key(settings.data_dir)
     fhir_url = settings.fhir_url
-    store = SqliteStore.open(settings.data_dir)
+    store = SqliteStore.open(settings.data_dir, search_limit_s=settings.search_limit_s)
     watcher = Watcher(store)
     api = Api(
         store=store,
@@ -113,6 +111,7 @@ def build_app(settings: Settings) -> App:
             require_if_match=settings.require_if_match,
             page_size=settings.page_size,
             page_limit=settings.page_size_limit,
+            search_limit_s=settings.search_limit_s,
             chain_limit=settings.chain_limit,
             include_limit=settings.include_limit,
             cursor_key=derived(key, "page cursors"),

@@ -110,6 +110,9 @@ class Settings(BaseSettings):
         20, ge=1, description="Entries on a search page where _count is not given"
     )
     page_size_limit: int = Field(1000, ge=1, description="Largest _count that is honoured")
+    search_limit_s: float = Field(
+        10.0, gt=0, description="Seconds after which a search is broken off as too costly"
+    )
     chain_limit: int = Field(
         4,
         ge=1,

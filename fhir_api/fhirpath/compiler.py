@@ -39,7 +39,6 @@ from fhir_api.fhirpath.syntax import (
 from fhir_api.fhirpath.values import (
     FALSE,
     TRUE,
-    UCUM,
     Quantity,
     calculated,
     equal,
@@ -47,6 +46,7 @@ from fhir_api.fhirpath.values import (
     singleton,
     truth_of,
 )
+from terminology.ucum import UCUM
 
 TYPE_FUNCTIONS: Final = frozenset({"is", "as", "ofType"})
 VALUE_SETS: Final = "http://hl7.org/fhir/ValueSet/"

@@ -14,6 +14,7 @@ from typing import Any, Final
 from fhir_api.definitions.elements import PRIMITIVES, TYPES, is_a, properties_of
 
 SYSTEM: Final = "System."
+TYPE_INFORMATION: Final = "System.SimpleTypeInfo"
 
 
 class Node:
@@ -88,6 +89,8 @@ Spelling = tuple[str, str, str, bool]
 @cache
 def members_of(type_: str) -> Mapping[str, tuple[Spelling, ...]]:
     """Element name → the JSON members that can hold it; nothing for primitive and calculated types."""
+    if type_ == TYPE_INFORMATION:
+        return {name: ((name, "", "System.String", False),) for name in ("namespace", "name")}
     if type_ not in TYPES:
         return {}
     found: dict[str, tuple[Spelling, ...]] = {}
@@ -196,6 +199,15 @@ def system_type(type_: str) -> str:
         if is_a(type_, wanted):
             return system
     return "String"
+
+
+def type_information(node: Node) -> Node:
+    """What ``type()`` tells (https://hl7.org/fhirpath/N1/#type-safety-and-strict-evaluation)."""
+    namespace, _, name = node.type.rpartition(".")
+    told = {"namespace": namespace, "name": name}
+    if namespace != "System":
+        told = {"namespace": "FHIR", "name": node.type}
+    return Node(told, TYPE_INFORMATION)
 
 
 @cache

@@ -315,6 +315,8 @@ def _moved(start: datetime, unit: str, amount: Decimal) -> datetime:
         if not 1 <= year <= 9999:
             raise OverflowError
         return start.replace(year, month, min(start.day, monthrange(year, month)[1]))
+    if unit not in ("second", "millisecond"):
+        amount = amount.to_integral_value(ROUND_DOWN)  # a fraction of them is ignored
     return start + timedelta(microseconds=int(amount * _MICROSECONDS[unit]))
 
 

@@ -1,4 +1,8 @@
-"""Text → syntax, by operator precedence (https://hl7.org/fhirpath/N1/#operator-precedence)."""
+"""Text → syntax, by operator precedence (https://hl7.org/fhirpath/N1/#grammar).
+
+``is`` and ``as`` stand where the grammar has them, below comparison, as the official cases ask; the specification's
+table has them above ``|``.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +34,8 @@ MAX_CHAIN: Final = 120
 # fmt: off
 PRECEDENCE: Final = {
     "implies": 1, "or": 2, "xor": 2, "and": 3, "in": 4, "contains": 4,
-    "=": 5, "~": 5, "!=": 5, "!~": 5, "<": 6, ">": 6, "<=": 6, ">=": 6,
-    "|": 7, "is": 8, "as": 8, "+": 9, "-": 9, "&": 9, "*": 10, "/": 10, "div": 10, "mod": 10,
+    "=": 5, "~": 5, "!=": 5, "!~": 5, "is": 6, "as": 6, "<": 7, ">": 7, "<=": 7, ">=": 7,
+    "|": 8, "+": 9, "-": 9, "&": 9, "*": 10, "/": 10, "div": 10, "mod": 10,
 }
 CALENDAR_UNITS: Final = frozenset(
     unit + ending

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
 import orjson
 
 from fhir_api.fhirpath.errors import EvaluationError
 from fhir_api.fhirpath.nodes import SYSTEM, Node, system_type
+from terminology.ucum import UCUM, CanonicalUnit, canonical_unit
 
-UCUM: Final = "http://unitsofmeasure.org"
 NUMBERS: Final = (int, Decimal)
 
 
@@ -48,7 +49,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """``unit`` is a UCUM code in quotes (``'mg'``) or a calendar word (``year``)."""
+    """``unit`` is a UCUM code in quotes (``'mg'``), a calendar word (``year``), or a unit of a resource that is neither."""
 
     value: Decimal
     unit: str
@@ -59,16 +60,9 @@ Value: TypeAlias = str | bool | int | Decimal | Moment | Quantity
 _MOMENT: Final = re.compile(
     r"(?:(\d{4})(?:-(\d\d)(?:-(\d\d))?)?)?(?:T?(\d\d)(?::(\d\d)(?::(\d\d(?:\.\d+)?))?)?(Z|[+-]\d\d:\d\d)?)?"
 )
-_WORDS: Final = {
-    "year": "a",
-    "month": "mo",
-    "week": "wk",
-    "day": "d",
-    "hour": "h",
-    "minute": "min",
-    "second": "s",
-    "millisecond": "ms",
-}
+_WORDS: Final = frozenset(
+    {"year", "month", "week", "day", "hour", "minute", "second", "millisecond"}
+)
 
 
 def moment(text: str, type: str) -> Moment | None:
@@ -137,7 +131,7 @@ def _quantity(value: dict[str, Any]) -> Quantity | None:
         return Quantity(decimal, f"'{code}'")
     if type(code) is str:
         return Quantity(decimal, f"{system}|{code}")
-    return Quantity(decimal, f"'{unit}'" if type(unit) is str else "'1'")
+    return Quantity(decimal, f"|{unit}" if type(unit) is str else "'1'")
 
 
 _TYPES: Final = {str: "String", bool: "Boolean", int: "Integer", Decimal: "Decimal"}
@@ -248,36 +242,38 @@ def _order_of_moments(one: Moment, other: Moment) -> int | None:
     return 0 if len(first) == len(second) else None
 
 
-_CALENDAR: Final = {"a": "year", "mo": "month", "wk": "week", "d": "day", "h": "hour"} | {
-    "min": "minute",
-    "s": "second",
-    "ms": "millisecond",
+_UCUM_OF_WORD: Final = {
+    "week": "'wk'",
+    "day": "'d'",
+    "hour": "'h'",
+    "minute": "'min'",
+    "second": "'s'",
+    "millisecond": "'ms'",
 }
-_SECONDS: Final = {
-    "week": Decimal(604800),
-    "day": Decimal(86400),
-    "hour": Decimal(3600),
-    "minute": Decimal(60),
-    "second": Decimal(1),
-    "millisecond": Decimal("0.001"),
-}
+"""UCUM's code for the same length of time; its year and month are not the calendar's."""
+_WORD_OF_UCUM: Final = {code: word for word, code in _UCUM_OF_WORD.items()}
 
 
-def _common_unit(one: Quantity, other: Quantity) -> tuple[Decimal, Decimal] | None:
-    if one.unit == other.unit:
-        return one.value, other.value
-    first, second = calendar_unit(one.unit), calendar_unit(other.unit)
-    if first is not None and first == second:
-        return one.value, other.value
-    if first in _SECONDS and second in _SECONDS:
-        return one.value * _SECONDS[first], other.value * _SECONDS[second]
-    return None
+def _common_unit(one: Quantity, other: Quantity) -> tuple[Fraction, Fraction] | None:
+    """Both amounts in one unit; None where they have none in common."""
+    first, second = calendar_unit(one.unit) or one.unit, calendar_unit(other.unit) or other.unit
+    if first == second:
+        return Fraction(one.value), Fraction(other.value)
+    ours = canonical_unit(_UCUM_OF_WORD.get(first, first).strip("'"))
+    theirs = canonical_unit(_UCUM_OF_WORD.get(second, second).strip("'"))
+    if ours is None or theirs is None or ours.code != theirs.code:
+        return None
+    return _in_base_units(one.value, ours), _in_base_units(other.value, theirs)
+
+
+def _in_base_units(value: Decimal, unit: CanonicalUnit) -> Fraction:
+    return (Fraction(value) * unit.numerator + unit.offset) / unit.denominator
 
 
 def calendar_unit(unit: str) -> str | None:
     """``year``, ``month``, … for a calendar word, singular or plural, and for UCUM's code of the same length."""
     if unit.startswith("'"):
-        return _CALENDAR.get(unit.strip("'"))
+        return _WORD_OF_UCUM.get(unit)
     word = unit.removesuffix("s")
     return word if word in _WORDS else None
 
@@ -287,6 +283,9 @@ def equivalent(left: Node, right: Node) -> bool:
     one, other = value_of(left), value_of(right)
     if isinstance(one, str) and isinstance(other, str):
         return " ".join(one.casefold().split()) == " ".join(other.casefold().split())
+    if isinstance(one, Quantity) and isinstance(other, Quantity):
+        amounts = _common_unit(one, other)
+        return amounts is not None and round(amounts[0], 6) == round(amounts[1], 6)
     if isinstance(one, NUMBERS) and isinstance(other, NUMBERS) and type(one) is not bool:
         places = min(_decimal_places(one), _decimal_places(other))
         return round(Decimal(one), places) == round(Decimal(other), places)

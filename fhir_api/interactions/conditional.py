@@ -34,14 +34,13 @@ class Matches:
 async def find_matches(
     api: Api, type: str, criteria: str, base_url: str, *, limit: int = 2
 ) -> Matches:
-    """The resources of ``type`` that meet the criteria (``identifier=x&active=true``, also after ``?`` or ``Patient?``).
+    """The resources of ``type`` that meet the criteria.
 
     Raises:
         FhirError: no criteria, or a parameter that cannot be understood or whose index is not complete: a condition is
             never weakened in silence.
     """
-    criteria = criteria.removeprefix(type).removeprefix("?") if "?" in criteria else criteria
-    pairs = [pair for pair in query_pairs(criteria) if pair[0] not in NOT_CRITERIA]
+    pairs = [pair for pair in query_pairs(_bare(criteria, type)) if pair[0] not in NOT_CRITERIA]
     if not pairs:
         text = f"The condition on {type} has no search criteria."
         raise FhirError(Category.PRECONDITION, text, type)
@@ -53,6 +52,15 @@ async def find_matches(
     page = await api.store.search(query)
     versions = tuple(hit.version for hit in page.hits)
     return Matches(versions, Guard(type, where, tuple(v.id for v in versions)), page.more)
+
+
+def _bare(criteria: str, type: str) -> str:
+    """``identifier=x&active=true``, also where it comes as a URL: ``?…``, ``Patient?…``, or with a base, as HAPI sends it."""
+    path, asks, query = criteria.partition("?")
+    is_url = path in {"", type} or (
+        path.startswith(("http://", "https://")) and path.endswith(f"/{type}")
+    )
+    return query if asks and is_url else criteria
 
 
 async def find_one(api: Api, type: str, criteria: str, base_url: str) -> Matches:

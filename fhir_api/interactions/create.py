@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fhir_api.access import Interaction, decide
 from fhir_api.api import Api
-from fhir_api.http import Request, Response
+from fhir_api.http import Request, Response, query_pairs
 from fhir_api.interactions.binary import binary_draft, is_raw
-from fhir_api.interactions.conditional import find_one
+from fhir_api.interactions.conditional import NOT_CRITERIA, find_one
 from fhir_api.interactions.representation import written
 from fhir_api.interactions.write import (
     Decision,
@@ -27,7 +27,7 @@ async def create(api: Api, request: Request, type: str) -> Response:
         FhirError: not valid, or If-None-Exist is met by several.
     """
     decide(request.caller, Interaction.CREATE, type)
-    if_none_exist = request.headers.get("if-none-exist")
+    if_none_exist = _condition(request)
     raw = type == "Binary" and is_raw(request)
     resource = await binary_draft(api, request) if raw else None
 
@@ -44,6 +44,15 @@ async def create(api: Api, request: Request, type: str) -> Response:
 
     version, status = await decide_and_commit(api, decision)
     return await written(api, request, version, status)
+
+
+def _condition(request: Request) -> str | None:
+    """If-None-Exist; or criteria in the URL, where fhirpy's ``get_or_create`` has them: never ignored in silence."""
+    header = request.headers.get("if-none-exist")
+    if header is not None or not request.query:
+        return header
+    criteria = any(name not in NOT_CRITERIA for name, _ in query_pairs(request.query))
+    return request.query if criteria else None
 
 
 async def _created(

@@ -40,8 +40,18 @@ def _link_names() -> frozenset[bytes]:
     return frozenset(name.encode() for name in (names - {"fullUrl"}) | {"reference"})
 
 
-def replace_links(body: bytes, links: Mapping[bytes, bytes]) -> bytes:
-    """The resource with every link that is a key of ``links`` replaced by its value.
+@cache
+def _canonical_names() -> frozenset[bytes]:
+    """The members that hold nothing but canonical URLs, which are absolute."""
+    types: dict[str, set[str]] = {}
+    for type in TYPES:
+        for name, property in properties_of(type).items():
+            types.setdefault(name, set()).add(property.type)
+    return frozenset(name.encode() for name, found in types.items() if found == {"canonical"})
+
+
+def replace_links(body: bytes, links: Mapping[bytes, bytes], base: bytes) -> bytes:
+    """The resource with every link that is a key of ``links`` replaced by its value, a canonical one below ``base``.
 
     Keys and values are the text between the quotes, which needs no escape in JSON.
     """
@@ -53,7 +63,7 @@ def replace_links(body: bytes, links: Mapping[bytes, bytes]) -> bytes:
             for link in present:
                 body = body.replace(b'"reference":"%s"' % link, b'"reference":"%s"' % links[link])
             return body
-    return _replace_members(body, links)
+    return _replace_members(body, links, base)
 
 
 def _only_references(body: bytes, link: bytes) -> bool:
@@ -61,17 +71,22 @@ def _only_references(body: bytes, link: bytes) -> bool:
     return body.count(link) == body.count(b'"reference":"%s"' % link)
 
 
-def _replace_members(body: bytes, links: Mapping[bytes, bytes]) -> bytes:
-    names = _link_names()
+def _replace_members(body: bytes, links: Mapping[bytes, bytes], base: bytes) -> bytes:
+    names, canonicals = _link_names(), _canonical_names()
 
     def string(match: re.Match[bytes]) -> bytes:
         target = links.get(match[0][1:-1])
         return match[0] if target is None else b'"%s"' % target
 
+    def absolute(match: re.Match[bytes]) -> bytes:
+        target = links.get(match[0][1:-1])
+        return match[0] if target is None else b'"%s/%s"' % (base, target)
+
     def member(match: re.Match[bytes]) -> bytes:
         if match[1] not in names:
             return match[0]
-        return b'"%s"%s%s' % (match[1], match[2], _STRING.sub(string, match[3]))
+        replaced = _STRING.sub(absolute if match[1] in canonicals else string, match[3])
+        return b'"%s"%s%s' % (match[1], match[2], replaced)
 
     def attribute(match: re.Match[bytes]) -> bytes:
         target = links.get(match[3])

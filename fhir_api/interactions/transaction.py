@@ -134,6 +134,7 @@ async def _drafts(
 ) -> tuple[dict[int, Draft], tuple[Guard, ...]]:
     """Every resource to be written, its links replaced, by index; and what its conditional references rest on."""
     links = _links(found.targets)
+    base = request.base_url.encode()
     # A patched resource is mostly a stored one, whose references mean what is stored.
     placeholders = {link: target for link, target in links.items() if link.startswith(b"urn:")}
     written = [
@@ -153,7 +154,7 @@ async def _drafts(
             await asyncio.sleep(0)
         try:
             patched = entry.method == "PATCH"
-            body = replace_links(entry.resource, placeholders if patched else links)
+            body = replace_links(entry.resource, placeholders if patched else links, base)
             body = await references.resolved(body)
             require_no_placeholder(body)
             drafts[entry.index] = draft(api, entry.type, body)

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/http.html#search
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from fhir_api.search.scope import Scope
 from fhir_api.search.subset import Subset
 from fhir_api.search.unfinished import unfinished
 from fhir_api.tasks.progress import may_have_progress, merge
+from store.errors import SearchTooCostly
 from store.interface import Page, Version
 from store.query import Cursor, Query, Visible, restricted
 
@@ -66,7 +68,19 @@ async def search(api: Api, scope: Scope, pairs: Pairs, request: Request) -> Resp
 
 
 async def answer(api: Api, asked: Search, request: Request, sees: Visible) -> Response:
-    """The page as a searchset; ``sees``: what may be included."""
+    """The page as a searchset; ``sees``: what may be included.
+
+    Raises:
+        SearchTooCostly: it takes longer than a search may.
+    """
+    try:
+        async with asyncio.timeout(api.options.search_limit_s):
+            return await _found(api, asked, request, sees)
+    except TimeoutError as error:
+        raise SearchTooCostly("the search took too long and was broken off") from error
+
+
+async def _found(api: Api, asked: Search, request: Request, sees: Visible) -> Response:
     shape = asked.presentation
     missing = await _unfinished(api, asked, request)
     if shape.only_total:
@@ -139,7 +153,8 @@ def followed(api: Api, place: str, pairs: Pairs) -> tuple[str | None, Pairs, Cur
     tokens = [value for name, value in pairs if name == PAGE]
     if not tokens:
         return None, pairs, None
-    others = {name for name, _ in pairs} - ANSWER_FORMAT - {PAGE}
+    # A client that goes on may name a page size once more (Medplum's does): the search's own stays.
+    others = {name for name, _ in pairs} - ANSWER_FORMAT - {PAGE, "_count"}
     if others or len(tokens) > 1:
         raise FhirError(
             Category.INVALID,

@@ -87,7 +87,9 @@ def _primitive(found: Property) -> MemberCheck:
     problem_of = CHECKS[found.type] if codes is None else bound_code(found.type, codes)
     make = members.repeated_primitive if found.element.repeats else members.single_primitive
     check = make(found.name, problem_of)
-    return members.local_uri(check) if found.type in LOCAL_URIS else check
+    if found.type in LOCAL_URIS:
+        return members.local_uri(found.name, check, is_canonical=found.type == "canonical")
+    return check
 
 
 def _rules(type_: str, element: Element) -> Iterator[Rule]:

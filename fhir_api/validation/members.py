@@ -20,6 +20,9 @@ UNEVEN_ARRAYS = Problem(
 )
 
 
+NOT_CONTAINED = Problem("value", "No contained resource has this id.")
+
+
 def single_primitive(name: str, problem_of: PrimitiveCheck) -> MemberCheck:
     def check(value: Any, _owner: Json, path: Path, visit: Visit) -> None:  # noqa: ANN401
         problem = problem_of(value)
@@ -49,13 +52,18 @@ def repeated_primitive(name: str, problem_of: PrimitiveCheck) -> MemberCheck:
     return check
 
 
-def local_uri(check: MemberCheck) -> MemberCheck:
-    """``check``, which also takes note of a '#id': it counts as a reference to a contained resource (dom-3)."""
+def local_uri(name: str, check: MemberCheck, *, is_canonical: bool) -> MemberCheck:
+    """``check``, which also takes note of a '#id': it counts as a reference to a contained resource (dom-3).
+
+    A canonical must find it there.
+    """
 
     def noting(value: Any, owner: Json, path: Path, visit: Visit) -> None:  # noqa: ANN401
-        for item in value if type(value) is list else (value,):
+        for index, item in enumerate(value if type(value) is list else (value,)):
             if type(item) is str and item.startswith("#"):
                 visit.scope.mention(item)
+                if is_canonical and item[1:] and item[1:] not in visit.scope.contained:
+                    visit.add((path, name, index if type(value) is list else None), NOT_CONTAINED)
         check(value, owner, path, visit)
 
     return noting

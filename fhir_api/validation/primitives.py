@@ -134,12 +134,20 @@ def _calendar(pattern: str, description: str) -> PrimitiveCheck:
 
 _LIMIT = PRIMITIVES["integer"].max or 2**31 - 1
 _LOW = PRIMITIVES["integer"].min or -(2**31)
-_URI = _pattern(r"\S+", "a URI: white space is not allowed in one")
+_OID = r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+"
+_UUID = r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_URI = _pattern(
+    rf"(?!urn:(?:oid|uuid):)\S+|{_OID}|{_UUID}",
+    "a URI: one has no white space, and what begins with urn:oid: or urn:uuid: is an OID or a UUID",
+)
 
 CHECKS: Mapping[str, PrimitiveCheck] = {
     "base64Binary": base64_binary,
     "boolean": boolean,
-    "canonical": _URI,
+    "canonical": _pattern(
+        rf"#\S+|(?!urn:(?:oid|uuid):)[A-Za-z][A-Za-z0-9+.\-]*:\S+|{_OID}|{_UUID}",
+        "a canonical URL: it is absolute, or #id of a contained resource",
+    ),
     "code": _pattern(r"\S+(?:\s\S+)*", "a code: no white space at its ends, single spaces inside"),
     "date": _calendar(rf"{_YEAR}(?:-{_MONTH}(?:-{_DAY})?)?", "a date: YYYY, YYYY-MM or YYYY-MM-DD"),
     "dateTime": _calendar(
@@ -154,17 +162,14 @@ CHECKS: Mapping[str, PrimitiveCheck] = {
     ),
     "integer": _whole_number(_LOW, _LIMIT),
     "markdown": string,
-    "oid": _pattern(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+", "an OID: urn:oid:1.2.3"),
+    "oid": _pattern(_OID, "an OID: urn:oid:1.2.3"),
     "positiveInt": _whole_number(1, _LIMIT),
     "string": string,
     "time": _pattern(_TIME, "a time: hh:mm:ss, without a time zone"),
     "unsignedInt": _whole_number(0, _LIMIT),
     "uri": _URI,
     "url": _URI,
-    "uuid": _pattern(
-        r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-        "a UUID: urn:uuid: and 36 lower-case characters",
-    ),
+    "uuid": _pattern(_UUID, "a UUID: urn:uuid: and 36 lower-case characters"),
     "xhtml": xhtml,
 }
 """Primitive type → its check."""

@@ -5,9 +5,13 @@ Each invariant of R4's definitions that is here replaces its FHIRPath expression
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping
+from hashlib import sha1
 from typing import Final
 
+from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.definitions.invariants import Invariant
 from fhir_api.fhirpath import Node
 from fhir_api.fhirpath.errors import EvaluationError
@@ -21,6 +25,22 @@ RELATIVE_URL = Problem(
     "value", "The url of an extension must be absolute, except inside another extension."
 )
 NO_COMPARATOR = Problem("structure", "This quantity must not have a comparator (SimpleQuantity).")
+
+
+UNNAMED_ENTRIES = frozenset({"transaction", "transaction-response", "batch", "batch-response"})
+NO_FULL_URL = Problem(
+    "required", "An entry with a resource must have a fullUrl, except in a transaction or batch."
+)
+OTHER_FULL_URL = Problem(
+    "value", "A fullUrl on a server must end with the type and id of the entry's resource."
+)
+OTHER_HASH = Problem("value", "The hash must be the SHA-1 of the data.")
+NO_URI = Problem(
+    "value", "An identifier of urn:ietf:rfc:3986 must have an absolute URI as its value."
+)
+_RESTFUL = re.compile(
+    rf"https?://\S+?/({'|'.join(sorted(RESOURCE_TYPES))})/([A-Za-z0-9\-.]{{1,64}})"
+)
 
 
 def extension(value: Json, path: Path, visit: Visit) -> None:
@@ -42,6 +62,47 @@ def simple_quantity(value: Json, path: Path, visit: Visit) -> None:
     """sqty-1 of https://hl7.org/fhir/R4/datatypes.html#SimpleQuantity."""
     if "comparator" in value:
         visit.add((path, "comparator", None), NO_COMPARATOR)
+
+
+def attachment(value: Json, path: Path, visit: Visit) -> None:
+    """``hash`` is the SHA-1 of ``data``: https://hl7.org/fhir/R4/datatypes-definitions.html#Attachment.hash."""
+    data, stated = value.get("data"), value.get("hash")
+    if type(data) is str and type(stated) is str:
+        try:
+            found = sha1(b64decode(data), usedforsecurity=False).digest()
+            agrees = b64decode(stated) == found
+        except ValueError:
+            return  # told where the text is judged as base64
+        if not agrees:
+            visit.add((path, "hash", None), OTHER_HASH)
+
+
+def identifier(value: Json, path: Path, visit: Visit) -> None:
+    """https://hl7.org/fhir/R4/datatypes.html#identifier: of urn:ietf:rfc:3986 the value is an absolute URI."""
+    if value.get("system") == "urn:ietf:rfc:3986":
+        uri = value.get("value")
+        if type(uri) is str and ":" not in uri:
+            visit.add((path, "value", None), NO_URI)
+
+
+def bundle(value: Json, path: Path, visit: Visit) -> None:
+    """What https://hl7.org/fhir/R4/bundle.html#bundle-unique asks of each entry's fullUrl."""
+    entries = value.get("entry")
+    may_lack = value.get("type") in UNNAMED_ENTRIES
+    for index, entry in enumerate(entries if type(entries) is list else ()):
+        resource = entry.get("resource") if type(entry) is dict else None
+        if type(resource) is not dict:
+            continue
+        url = entry.get("fullUrl")
+        place: Path = (path, "entry", index)
+        if url is None:
+            if not may_lack and "_fullUrl" not in entry:
+                visit.add((place, "fullUrl", None), NO_FULL_URL)
+        elif type(url) is str and url.startswith("http"):
+            id_ = resource.get("id")
+            found = _RESTFUL.fullmatch(url) if type(id_) is str else None
+            if found and (found[1] != resource.get("resourceType") or found[2] != id_):
+                visit.add((place, "fullUrl", None), OTHER_FULL_URL)
 
 
 def _is_extension(path: Path) -> bool:
@@ -122,5 +183,10 @@ NATIVE: Final[Mapping[str, Callable[[Invariant], Rule]]] = {
 }
 """Key → the rule for an invariant of that key."""
 
-TYPE_RULES: Final[Mapping[str, Rule]] = {"Extension": extension}
+TYPE_RULES: Final[Mapping[str, Rule]] = {
+    "Attachment": attachment,
+    "Bundle": bundle,
+    "Extension": extension,
+    "Identifier": identifier,
+}
 """Type → the rule that every instance of it must meet."""

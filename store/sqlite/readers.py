@@ -1,9 +1,11 @@
 # ruff: noqa: S608 - what is put together is this package's own SQL; every value is bound
-"""Who runs a SELECT: the event loop itself while it is quick, a thread of the pool once it proves long.
+"""Who runs a SELECT: the event loop itself while it is quick, a thread once it proves long, one thread if it is slow.
 
 A page that is read off an index takes about a hundred microseconds, less than handing it to a thread and back. A
-statement that has used up its steps on the loop is broken off there and run again by the pool. Statements of that
-shape then go to the pool directly, until one of them proves quick there.
+statement that has used up its steps on the loop is broken off there and run again by a thread; one that has used up
+its steps there, too, is broken off again and run by the thread for slow ones, until it ends or its time is over. So
+the quick wait for nobody, those that take a moment wait for others of their kind alone, and the slow, however many,
+take one processor at most.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from store.errors import SearchTooCostly
+from store.errors import SearchTooCostly, TooManySearches
 from store.query import Query
 from store.sqlite.connections import connect, translated
 from store.sqlite.matches import Sql
@@ -28,10 +31,16 @@ from store.sqlite.plan import Probe
 QUICK_STEPS = 80_000
 """Steps of SQLite's virtual machine that a SELECT may take on the event loop: two milliseconds or so."""
 
-LONGEST_S = 30.0
-"""A search that takes longer is broken off."""
+MEDIUM_STEPS = 4_000_000
+"""Steps that it may take in a thread which others of its kind wait for: a tenth of a second or so."""
 
-_STEPS_BETWEEN_LOOKS = 4_000
+MOST_SLOW = 16
+"""Slow searches that run or wait; one more is refused."""
+
+LOOP_LOOK = 4_000
+THREAD_LOOK = 40_000
+"""Steps after which it is looked whether a statement may go on; each look takes the interpreter from somebody."""
+
 _SHAPES_LIMIT = 500
 
 P = ParamSpec("P")
@@ -40,14 +49,15 @@ Rows = list[tuple[Any, ...]]
 
 
 class Readers:
-    def __init__(self, directory: Path, threads: int) -> None:
-        self._directory = directory
-        self._on_loop = _Counted(directory, cache_mib=16)
+    def __init__(self, directory: Path, threads: int, limit_s: float) -> None:
+        """``limit_s``: how long a slow SELECT may take, waiting included."""
+        self._on_loop = _Bounded(directory, cache_mib=16, look=LOOP_LOOK)
         self.connection = self._on_loop.connection
         """For reads on the event loop."""
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="store-reader")
-        self._of_thread = threading.local()
-        self._in_pool: list[_Counted] = []
+        self._medium = _Lane(directory, threads, "store-reader")
+        self._slow = _Lane(directory, 1, "store-slow-reader")
+        self._slow_count = 0
+        self._limit_s = limit_s
         self._long: set[str] = set()
 
     def run(
@@ -81,58 +91,104 @@ class Readers:
 
     def _probe(self, rows: Sql) -> float:
         count = Sql(f"SELECT count(*) FROM ({rows.text})", rows.values)
-        counted = self._on_loop.fetch(count, QUICK_STEPS)
+        counted = self._on_loop.fetch(count, _Bound(QUICK_STEPS))
         return inf if counted is None else float(counted[0][0])
 
     async def fetch(self, statement: Sql) -> Rows:
         """The rows of a SELECT.
 
         Raises:
-            SearchTooCostly: it ran for LONGEST_S.
+            SearchTooCostly: its time was over.
+            TooManySearches: too many slow ones wait already.
             StoreUnavailable: the database cannot be read.
         """
+        until = monotonic() + self._limit_s
         if statement.text not in self._long:
-            quick_rows = self._on_loop.fetch(statement, QUICK_STEPS)
+            quick_rows = self._on_loop.fetch(statement, _Bound(QUICK_STEPS))
             if quick_rows is not None:
                 return quick_rows
             if len(self._long) >= _SHAPES_LIMIT:
                 self._long.clear()
             self._long.add(statement.text)
-        loop = asyncio.get_running_loop()
-        rows, quick = await loop.run_in_executor(self._pool, self._fetch_in_thread, statement)
-        if quick:
+        bound = _Bound(MEDIUM_STEPS)
+        rows = await self._medium.fetch(statement, bound)
+        if rows is None:
+            return await self._fetch_slowly(statement, until)
+        if bound.taken <= QUICK_STEPS:
             self._long.discard(statement.text)
         return rows
 
-    def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        for counted in (self._on_loop, *self._in_pool):
-            counted.connection.close()
-
-    def _fetch_in_thread(self, statement: Sql) -> tuple[Rows, bool]:
-        counted: _Counted | None = getattr(self._of_thread, "counted", None)
-        if counted is None:
-            counted = self._of_thread.counted = _Counted(self._directory, cache_mib=8)
-            self._in_pool.append(counted)
-        rows = counted.fetch(statement, None)
+    async def _fetch_slowly(self, statement: Sql, until: float) -> Rows:
+        if self._slow_count >= MOST_SLOW:
+            raise TooManySearches("other slow searches wait already")
+        self._slow_count += 1
+        try:
+            rows = await self._slow.fetch(statement, _Bound(until=until))
+        finally:
+            self._slow_count -= 1
         if rows is None:
             raise SearchTooCostly("the search took too long and was broken off")
-        return rows, counted.steps <= QUICK_STEPS
+        return rows
+
+    def close(self) -> None:
+        self._medium.close()
+        self._slow.close()
+        self._on_loop.connection.close()
 
 
-class _Counted:
-    """A connection that counts what a statement costs, and breaks it off."""
+@dataclass(slots=True)
+class _Bound:
+    """When a statement is broken off: after so many steps, or at a time (of ``monotonic``)."""
 
-    def __init__(self, directory: Path, cache_mib: int) -> None:
+    steps: int | None = None
+    until: float = inf
+    taken: int = 0
+
+
+class _Lane:
+    """Threads with a connection each."""
+
+    def __init__(self, directory: Path, threads: int, name: str) -> None:
+        self._directory = directory
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._of_thread = threading.local()
+        self._readers: list[_Bounded] = []
+
+    async def fetch(self, statement: Sql, bound: _Bound) -> Rows | None:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pool, self._fetch, statement, bound)
+        except asyncio.CancelledError:
+            bound.until = -inf  # nobody waits for the rows any more
+            raise
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for reader in self._readers:
+            reader.connection.close()
+
+    def _fetch(self, statement: Sql, bound: _Bound) -> Rows | None:
+        reader: _Bounded | None = getattr(self._of_thread, "reader", None)
+        if reader is None:
+            reader = _Bounded(self._directory, cache_mib=8, look=THREAD_LOOK)
+            self._of_thread.reader = reader
+            self._readers.append(reader)
+        # It may have waited for its turn longer than it may take.
+        return reader.fetch(statement, bound) if monotonic() <= bound.until else None
+
+
+class _Bounded:
+    """A connection whose statements are broken off at their bound."""
+
+    def __init__(self, directory: Path, *, cache_mib: int, look: int) -> None:
         self.connection = connect(directory, cache_mib=cache_mib, read_only=True)
-        self.connection.set_progress_handler(self._look, _STEPS_BETWEEN_LOOKS)
-        self.steps = 0
-        self._limit: int | None = None
-        self._until = inf
+        self.connection.set_progress_handler(self._look, look)
+        self._steps = look
+        self._bound = _Bound()
 
-    def fetch(self, statement: Sql, limit: int | None) -> Rows | None:
-        """The rows; None where the statement was broken off after ``limit`` steps (None: after LONGEST_S)."""
-        self.steps, self._limit, self._until = 0, limit, monotonic() + LONGEST_S
+    def fetch(self, statement: Sql, bound: _Bound) -> Rows | None:
+        """The rows; None where the statement was broken off."""
+        self._bound = bound
         try:
             return self.connection.execute(statement.text, statement.values).fetchall()
         except sqlite3.Error as error:
@@ -140,10 +196,11 @@ class _Counted:
                 return None
             raise translated(error) from error
         finally:
-            self._limit, self._until = None, inf
+            self._bound = _Bound()
 
     def _look(self) -> bool:
-        self.steps += _STEPS_BETWEEN_LOOKS
-        if self._limit is None:
-            return monotonic() > self._until
-        return self.steps > self._limit
+        bound = self._bound
+        bound.taken += self._steps
+        if bound.steps is not None and bound.taken > bound.steps:
+            return True
+        return bound.until < inf and monotonic() > bound.until

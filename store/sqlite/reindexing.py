@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from store.interface import Reindexed, Version
 from store.sqlite import entry_changes
+from store.sqlite.matches import Sql
 from store.sqlite.names import NO_SYSTEM, Names
 from store.sqlite.rows import EntryRows
 
@@ -40,14 +41,9 @@ def outdated(
     return [Version(type, *row) for row in rows]
 
 
-def count_outdated(
-    connection: sqlite3.Connection, names: Names, type: str, edition: str, at_most: int
-) -> int:
-    row = connection.execute(
-        f"SELECT count(*) FROM ({_OTHERS})",
-        (names.find(type), edition_number(names, edition), at_most),
-    ).fetchone()
-    return int(row[0])
+def count_statement(names: Names, type: str, edition: str, at_most: int) -> Sql:
+    values = (names.find(type), edition_number(names, edition), at_most)
+    return Sql(f"SELECT count(*) FROM ({_OTHERS})", values)
 
 
 def reindex(connection: sqlite3.Connection, names: Names, resources: Sequence[Reindexed]) -> int:

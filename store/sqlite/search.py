@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from store.errors import SearchTooCostly
 from store.interface import Found, Page, Version
 from store.query import Cursor, Query, SortField, SortKey, SortValue
 from store.sqlite.conditions import Compiler, all_of, of_resource
@@ -13,6 +14,10 @@ from store.sqlite.matches import Sql
 from store.sqlite.names import Names
 from store.sqlite.plan import NO_VALUE, Plan, Probe, Source, plan_page, rows_to_count
 from store.sqlite.values import value_column
+
+STEPS_A_LOOK = 40_000
+GUARD_LOOKS = 100
+"""Steps of SQLite's virtual machine, divided by those of a look, that a guard's search may take: a tenth of a second."""
 
 
 def page_statement(names: Names, query: Query, probe: Probe) -> Sql:
@@ -42,14 +47,27 @@ def count_statement(names: Names, query: Query, probe: Probe) -> Sql:
 
 
 def matching_ids(connection: sqlite3.Connection, names: Names, query: Query) -> list[str]:
-    """The ids on the query's page, read by a connection of one's own."""
+    """The ids on the query's page, read by the writer's connection.
+
+    Raises:
+        SearchTooCostly: everybody who writes would wait too long for it.
+    """
 
     def probe(rows: Sql) -> int:
         counted = connection.execute(f"SELECT count(*) FROM ({rows.text})", rows.values)
         return int(counted.fetchone()[0])
 
-    statement = page_statement(names, query, probe)
-    rows = connection.execute(statement.text, statement.values).fetchall()
+    looks = iter(range(GUARD_LOOKS))
+    connection.set_progress_handler(lambda: next(looks, None) is None, STEPS_A_LOOK)
+    try:
+        statement = page_statement(names, query, probe)
+        rows = connection.execute(statement.text, statement.values).fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname == "SQLITE_INTERRUPT":
+            raise SearchTooCostly("the search of a guard took too long") from error
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
     return [row[1] for row in rows[: query.limit]]
 
 

@@ -39,12 +39,12 @@ class SqliteStore:
     Its methods are called on one event loop. Reads of single resources run right there; they take microseconds.
     """
 
-    def __init__(self, directory: Path, readers: int) -> None:
+    def __init__(self, directory: Path, readers: int, search_limit_s: float) -> None:
         """Use ``SqliteStore.open``."""
         writing = connect(directory, cache_mib=48, read_only=False)
         try:
             prepare(writing)
-            self._readers = Readers(directory, readers)
+            self._readers = Readers(directory, readers, search_limit_s)
         except sqlite3.Error as error:
             writing.close()
             raise translated(error) from error
@@ -65,15 +65,20 @@ class SqliteStore:
         )
 
     @classmethod
-    def open(cls, data_dir: Path, *, readers: int = 2) -> Self:
-        """Opens (or makes) the store in ``data_dir``. ``readers``: threads for searches that take long.
+    def open(cls, data_dir: Path, *, readers: int = 2, search_limit_s: float = 10.0) -> Self:
+        """Opens (or makes) the store in ``data_dir``.
+
+        Args:
+            data_dir: for this store alone.
+            readers: threads for searches that take a moment; the slow ones have one of their own.
+            search_limit_s: how long a search may take.
 
         Raises:
             StoreUnavailable: the directory or the database cannot be used; the message says why.
         """
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            store = cls(data_dir, readers)
+            store = cls(data_dir, readers, search_limit_s)
             sync_folder(data_dir)
             sync_folder(data_dir.parent)
         except OSError as error:
@@ -123,7 +128,8 @@ class SqliteStore:
         return self._readers.run(reindexing.outdated, self._names, type, edition, limit)
 
     async def count_outdated(self, type: str, edition: str, at_most: int) -> int:
-        return self._readers.run(reindexing.count_outdated, self._names, type, edition, at_most)
+        statement = reindexing.count_statement(self._names, type, edition, at_most)
+        return int((await self._readers.fetch(statement))[0][0])
 
     async def reindex(self, resources: Sequence[Reindexed]) -> int:
         return int(await self._writer.submit(partial(reindexing.reindex, resources=resources)))

@@ -8,7 +8,7 @@ from typing import Final
 from fhir_api.fhirpath.errors import EvaluationError
 from fhir_api.fhirpath.evaluation import Evaluation, Run
 from fhir_api.fhirpath.functions.signature import Condition, Function, integer
-from fhir_api.fhirpath.nodes import Node
+from fhir_api.fhirpath.nodes import Node, type_information
 from fhir_api.fhirpath.nodes import children as children_of
 from fhir_api.fhirpath.values import calculated, identity, singleton, truth_of
 
@@ -213,6 +213,10 @@ def _trace(nodes: Nodes, _this: Nodes, _evaluation: Evaluation, _arguments: Argu
     return nodes
 
 
+def _type(nodes: Nodes, _this: Nodes, _evaluation: Evaluation, _arguments: Arguments) -> Nodes:
+    return [type_information(node) for node in nodes]
+
+
 FUNCTIONS: Final = {
     "aggregate": Function(_aggregate, 1, 2),
     "children": Function(_children),
@@ -231,6 +235,7 @@ FUNCTIONS: Final = {
     "skip": Function(_skip, 1, 1),
     "tail": Function(_tail),
     "take": Function(_take, 1, 1),
+    "type": Function(_type),
     "trace": Function(_trace, 1, 2),
     "union": Function(_union, 1, 1),
     "where": Function(_where, 1, 1),

@@ -37,7 +37,7 @@ def value(nodes: list[Node]) -> Value | None:
 def text(nodes: list[Node]) -> str | None:
     """The text of a single node. Raises EvaluationError where it has a value of another kind."""
     found = value(nodes)
-    if found is None or isinstance(found, str):
+    if isinstance(found, str) or (found is None and not (nodes and type(nodes[0].value) is dict)):
         return found
     raise EvaluationError("A text was expected here.")
 

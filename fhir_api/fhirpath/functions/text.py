@@ -101,6 +101,8 @@ def _replace_matches(
     if subject is None or pattern is None or new is None:
         return []
     evaluation.spend(len(subject) // CHARACTERS_A_STEP)
+    if not pattern:
+        return [calculated(subject)]
     compiled = pattern_of(pattern)
     fits = _fits(subject, new)
     return [calculated(_bounded(compiled.sub(lambda _: new, subject) if fits else None))]

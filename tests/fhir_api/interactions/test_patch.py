@@ -169,7 +169,7 @@ async def test_wrong_parameters_of_a_fhirpath_patch_are_refused_with_their_place
     await client.put("Patient/a", patient(id="a"))
     for body, status in (
         ({"resourceType": "Patient"}, 400),
-        ({"resourceType": "Parameters", "parameter": [{"name": "x"}]}, 400),
+        ({"resourceType": "Parameters", "parameter": [{"name": "x", "valueCode": "y"}]}, 400),
         ({"resourceType": "Parameters", "parameter": [{"part": []}]}, 422),
     ):
         reply = await client.ask("PATCH", "Patient/a", body)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
 from fhir_api.access import Caller
+from store.interface import Page
+from store.query import Query
 from store.sqlite import readers
 from tests.fhir_api.search.server import Server, ids, link
 from tests.fhir_api.search.spec_filter import BASE
@@ -271,9 +275,40 @@ async def test_a_search_that_takes_too_long_is_broken_off(
 ):
     await server.store_all(patient(f"p{n}", birthDate="2001") for n in range(300))
     monkeypatch.setattr(readers, "QUICK_STEPS", 0)
-    monkeypatch.setattr(readers, "LONGEST_S", 0)
+    monkeypatch.setattr(readers, "MEDIUM_STEPS", 0)
+    monkeypatch.setattr(readers, "THREAD_LOOK", 100)
+    monkeypatch.setattr(server.store._readers, "_limit_s", 0)
     issue = await server.refused("Patient?_sort=-birthdate", status=403)
     assert issue["code"] == "too-costly"
+
+
+async def test_all_of_a_search_together_is_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Types, totals and includes are further queries; the limit is for all of them."""
+    server = Server(tmp_path, search_limit_s=0.05)
+
+    async def waits(_query: Query) -> Page:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(server.store, "search", waits)
+    issue = await server.refused("Patient", status=403)
+    assert issue["code"] == "too-costly"
+    await server.store.close()
+
+
+async def test_one_slow_search_too_many_is_throttled(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    await server.store_all(patient(f"p{n}", birthDate="2001") for n in range(300))
+    monkeypatch.setattr(readers, "QUICK_STEPS", 0)
+    monkeypatch.setattr(readers, "MEDIUM_STEPS", 0)
+    monkeypatch.setattr(readers, "THREAD_LOOK", 100)
+    monkeypatch.setattr(readers, "MOST_SLOW", 0)
+    response = await server.request("GET", "Patient?_sort=-birthdate")
+    assert (response.status, response.header("retry-after")) == (429, "5")
+    assert json.loads(response.body)["issue"][0]["code"] == "throttled"
 
 
 async def test_a_type_that_may_not_be_searched_is_forbidden(server: Server):
@@ -306,10 +341,11 @@ async def test_a_next_link_says_nothing_of_the_search(server: Server):
     assert ids(await server.get(following)) == ["p1"]
 
 
-async def test_a_page_link_takes_no_further_parameters_but_a_format(server: Server):
+async def test_a_page_link_takes_nothing_more_that_would_change_the_search(server: Server):
     await server.store_all(patient(f"p{n}") for n in range(3))
     following = link(await server.get("Patient?_count=1"), "next")
     assert ids(await server.get(f"{following}&_format=json")) == ["p1"]
+    assert ids(await server.get(f"{following}&_count=1000")) == ["p1"]
     await server.refused(f"{following}&family=x")
     await server.refused(following.replace("/Patient?", "/Observation?"))
 

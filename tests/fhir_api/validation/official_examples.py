@@ -12,9 +12,46 @@ _NO_BASE = "SearchParameter.base is required, and missing"
 _EMPTY_NARRATIVE = "the narrative is an empty div (txt-2)"
 _CODES = "codes of HL7 v2 table 0550 end in no-break spaces"
 _NO_ANCESTOR = "a logical model that is not abstract and has no baseDefinition (sdf-4)"
+_OTHER_ID = "a fullUrl that ends with another id than the resource's"
+_BARE_OID = "an identifier of urn:ietf:rfc:3986 that is an OID without urn:oid:"
+_UPPER_CASE = "a UUID in upper case"
 _LONG_ID = "an id of 67 characters, where 64 are allowed; name and status of the guide are missing"
 
+_RELATIVE_CANONICALS: Mapping[str, str] = {
+    "ActivityDefinition": """administer-zika-virus-exposure-assessment provide-mosquito-prevention-advice referralPrimaryCareMentalHealth-initial referralPrimaryCareMentalHealth serum-zika-dengue-virus-igm""",
+    "CapabilityStatement": """knowledge-repository measure-processor messagedefinition terminology-server""",
+    "Library": """composition-example example library-cms146-example library-exclusive-breastfeeding-cds-logic library-exclusive-breastfeeding-cqm-logic library-fhir-helpers-predecessor library-fhir-helpers omtk-logic opioidcds-common opioidcds-recommendation-04 opioidcds-recommendation-05 opioidcds-recommendation-07 opioidcds-recommendation-08 opioidcds-recommendation-10 opioidcds-recommendation-11 suiciderisk-orderset-logic zika-virus-intervention-logic""",
+    "Measure": """composite-example measure-cms146-example measure-exclusive-breastfeeding measure-predecessor-example""",
+    "MeasureReport": """measurereport-cms146-cat1-example measurereport-cms146-cat2-example measurereport-cms146-cat3-example""",
+    "MessageDefinition": """patient-link-notification patient-link-response""",
+    "OperationDefinition": """example""",
+    "PlanDefinition": """chlamydia-screening-intervention exclusive-breastfeeding-intervention-01 exclusive-breastfeeding-intervention-02 exclusive-breastfeeding-intervention-03 exclusive-breastfeeding-intervention-04 low-suicide-risk-order-set opioidcds-04 opioidcds-05 opioidcds-07 opioidcds-08 opioidcds-10 opioidcds-11 zika-virus-intervention-initial zika-virus-intervention""",
+    "Procedure": """f201""",
+    "Questionnaire": """phq-9-questionnaire""",
+    "QuestionnaireResponse": """gcs ussg-fht-answers""",
+    "RequestGroup": """kdn5-example""",
+    "TestScript": """testscript-example-history testscript-example-multisystem testscript-example-readtest testscript-example-search testscript-example-update testscript-example""",
+}
+"""Type → ids of the examples with a canonical such as Library/example, where an absolute URL is asked for."""
+
 DEFECTIVE: Mapping[str, str] = {
+    **{
+        f"{type_}-{id_}.json": "a canonical URL that is relative"
+        for type_, ids in _RELATIVE_CANONICALS.items()
+        for id_ in ids.split()
+    },
+    "Bundle-10bb101f-a121-4264-a920-67be9cb82c74.json": _OTHER_ID,
+    "Bundle-3a0707d3-549e-4467-b8b8-5a2ab3800efe.json": _OTHER_ID,
+    "Bundle-lri-example.json": _OTHER_ID,
+    "Bundle-bundle-search-warning.json": "an entry without a fullUrl",
+    "Bundle-resources.json": _BARE_OID,
+    "Bundle-valueset-expansions.json": "urn:oid: before what is no OID",
+    "CapabilityStatement-example.json": _UPPER_CASE,
+    "DiagnosticReport-example-pgx.json": "an attachment with a hash that is not that of its data",
+    "Organization-2.16.840.1.113883.19.5.json": _BARE_OID,
+    "PlanDefinition-example-cardiology-os.json": "a canonical #id that nothing contained has",
+    "StructureDefinition-Consent.json": _BARE_OID,
+    "TerminologyCapabilities-example.json": _UPPER_CASE,
     "ActivityDefinition-blood-tubes-supply.json": _EMPTY_NARRATIVE,
     "ActivityDefinition-heart-valve-replacement.json": _EMPTY_NARRATIVE,
     "Bundle-dataelements.json": "hundreds of entries share their fullUrl (bdl-7)",

@@ -210,6 +210,41 @@ def test_advice_is_a_warning() -> None:
     assert [(issue.severity, issue.expression) for issue in found] == [("warning", "ValueSet")]
 
 
+URLS = [
+    ("http://a.example/fhir/Patient/1", []),
+    ("http://a.example/fhir/Patient/2", ["Bundle.entry[0].fullUrl"]),
+    ("http://a.example/fhir/Group/1", ["Bundle.entry[0].fullUrl"]),
+    ("http://a.example/a/patient", []),
+    (URN, []),
+    (None, ["Bundle.entry[0].fullUrl"]),
+]
+
+
+@pytest.mark.parametrize(("url", "expected"), URLS)
+def test_a_full_url_is_that_of_the_resource(url: str | None, expected: list[str]) -> None:
+    """https://hl7.org/fhir/R4/bundle.html#bundle-unique"""
+    entry = {"resource": patient(id="1")} | ({"fullUrl": url} if url else {})
+    found = VALIDATOR.validate(bundle("collection", entry), "Bundle")
+    assert [issue.expression for issue in found if issue.is_error] == expected
+
+
+def test_the_hash_of_an_attachment_is_that_of_its_data() -> None:
+    """https://hl7.org/fhir/R4/datatypes-definitions.html#Attachment.hash"""
+    photo = {"contentType": "image/png", "data": "aGk=", "hash": "wixyYbqi3mWXPnyfNlBAqjz4QtU="}
+    right = patient(photo=[{**photo, "hash": "witfkXg0JglCjW9RssWvTAveakI="}])
+    assert [i for i in VALIDATOR.validate(right, "Patient") if i.is_error] == []
+    wrong = [i for i in VALIDATOR.validate(patient(photo=[photo]), "Patient") if i.is_error]
+    assert [issue.expression for issue in wrong] == ["Patient.photo[0].hash"]
+
+
+def test_a_value_of_the_system_of_uris_is_one() -> None:
+    """https://hl7.org/fhir/R4/datatypes.html#identifier"""
+    system = "urn:ietf:rfc:3986"
+    resource = patient(identifier=[{"system": system, "value": v} for v in ("urn:oid:1.2", "1.2")])
+    found = [i for i in VALIDATOR.validate(resource, "Patient") if i.is_error]
+    assert [issue.expression for issue in found] == ["Patient.identifier[1].value"]
+
+
 def test_much_advice_does_not_hide_an_error() -> None:
     entry = {
         "fullUrl": URN,

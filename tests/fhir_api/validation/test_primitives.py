@@ -36,7 +36,7 @@ LEGAL: dict[str, list[Any]] = {
     "string": ["a", " a ", "a\nb", "\u00e4", "\U0001f600", "x" * MAX_STRING_LENGTH],
     "time": ["00:00:00", "23:59:60", "12:30:00.5"],
     "unsignedInt": [0, 2**31 - 1],
-    "uri": ["http://a.example", "urn:uuid:1", "a/b?c#d", "mailto:a@b.example"],
+    "uri": ["http://a.example", "urn:oid:1.2.3", "a/b?c#d", "mailto:a@b.example"],
     "url": ["http://a.example/%20"],
     "uuid": ["urn:uuid:c757873d-ec9a-4326-a141-556f43239520"],
     "xhtml": ['<div xmlns="http://www.w3.org/1999/xhtml">a</div>'],
@@ -78,7 +78,7 @@ ILLEGAL: dict[str, list[Any]] = {
     "string": ["", " ", "\t\n", 1, True, [], {}, "x" * (MAX_STRING_LENGTH + 1)],
     "time": ["24:00:00", "10:00", "10:00:00Z", "1:00:00", ""],
     "unsignedInt": [-1, 2**31],
-    "uri": ["", "a b", "a\u00a0b", " a", "a\n", 1, {"a": 1}],
+    "uri": ["urn:uuid:1", "urn:oid:1.02", "", "a b", "a\u00a0b", " a", "a\n", 1, {"a": 1}],
     "url": ["", "http://a example"],
     "uuid": [
         "c757873d-ec9a-4326-a141-556f43239520",

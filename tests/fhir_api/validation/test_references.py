@@ -197,13 +197,17 @@ def test_a_canonical_can_lead_to_a_contained_resource() -> None:
 # ---- resources in Bundles and Parameters
 
 
+FIRST = "urn:uuid:1c3f1d3c-0000-4000-8000-000000000001"
+SECOND = "urn:uuid:1c3f1d3c-0000-4000-8000-000000000002"
+
+
 def test_resources_in_a_bundle_are_validated_where_they_stand() -> None:
     bundle = {
         "resourceType": "Bundle",
         "type": "collection",
         "entry": [
-            {"resource": {"resourceType": "Patient"}},
-            {"resource": {"resourceType": "Patient", "gender": "m"}},
+            {"fullUrl": FIRST, "resource": {"resourceType": "Patient"}},
+            {"fullUrl": SECOND, "resource": {"resourceType": "Patient", "gender": "m"}},
         ],
     }
     assert places(bundle) == [("code-invalid", "Bundle.entry[1].resource.gender")]
@@ -212,8 +216,8 @@ def test_resources_in_a_bundle_are_validated_where_they_stand() -> None:
 def test_each_resource_of_a_bundle_contains_its_own() -> None:
     patient = {"resourceType": "Patient", "id": "p"}
     entries = [
-        {"resource": observation({"reference": "#p"}, contained=[patient])},
-        {"resource": observation({"reference": "#p"})},
+        {"fullUrl": FIRST, "resource": observation({"reference": "#p"}, contained=[patient])},
+        {"fullUrl": SECOND, "resource": observation({"reference": "#p"})},
     ]
     assert places({"resourceType": "Bundle", "type": "collection", "entry": entries}) == [
         ("invariant", "Bundle.entry[1].resource.subject.reference")
@@ -223,6 +227,7 @@ def test_each_resource_of_a_bundle_contains_its_own() -> None:
 def test_references_by_search_are_for_the_entries_of_a_transaction() -> None:
     """https://hl7.org/fhir/R4/http.html#trules"""
     entry = {
+        "fullUrl": FIRST,
         "resource": observation({"reference": "Patient?identifier=a|b"}),
         "request": {"method": "POST", "url": "Observation"},
     }
