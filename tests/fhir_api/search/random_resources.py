@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.fhir_api.search.spec_filter import BASE, PARAMETERS, Resource
+from tests.fhir_api.search.spec_filter import BASE, CLINICAL, PARAMETERS, Resource
 
 NAMES = [
     "Müller",
@@ -34,6 +34,9 @@ REFERENCES = [
     "http://other.org/fhir/Patient/1",
 ]
 REFERENCES += ["urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", "Patient/3"]
+STORED_IDS = [f"r{number}" for number in range(12)]
+"""What refers to a resource that is there refers to one of these: several to each, and in circles."""
+STATUSES = ["active", "recurrence", "relapse", "inactive", "remission", "resolved"]
 NUMBERS = [
     "0",
     "5",
@@ -76,6 +79,8 @@ STORED_DATES += [
 STORED_DATES += ["2020-03-01T04:30:00-05:30"]
 DATES = [*STORED_DATES, "2020-02-29T23:59", "2020-02-29T23:59:59", "2020-03-01T00:59+01:00"]
 """A search may leave out seconds and time zone; a resource may not."""
+PART = {"system": "http://c.org"}
+"""Of a component's code: it may not be that of the Observation (obs-7)."""
 PERCENT = {"system": "http://unitsofmeasure.org", "code": "%"}
 PREFIXES = ["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 
@@ -131,6 +136,9 @@ class Maker:
             "display": "somebody",
         }
 
+    def stored(self, type: str) -> Resource:
+        return {"reference": f"{type}/{self.pick(STORED_IDS)}"}
+
     def number(self) -> float:
         return float(self.pick(NUMBERS))
 
@@ -178,9 +186,13 @@ class Maker:
             "birthDate": self.maybe(self.pick([d for d in STORED_DATES if "T" not in d])),
             "generalPractitioner": self.some(
                 lambda: {
-                    "reference": self.pick(["Practitioner/1", "Organization/1", "Practitioner/2"])
+                    "reference": self.pick(
+                        ["Practitioner/1", "Organization/1", "Practitioner/2", "Organization/r1"]
+                    )
                 }
             ),
+            "managingOrganization": self.maybe(self.stored("Organization")),
+            "link": self.some(lambda: {"other": self.stored("Patient"), "type": "seealso"}, 2),
         }
 
     def Observation(self) -> Resource:
@@ -191,10 +203,15 @@ class Maker:
             "status": "final",
             "code": self.concept() | {"text": self.pick(TEXTS)},
             "category": self.some(self.concept),
-            "subject": self.maybe(self.reference(), 0.9),
+            "subject": self.maybe(self.pick([self.reference(), self.stored("Patient")]), 0.9),
+            "performer": self.some(lambda: self.stored(self.pick(["Patient", "Organization"])), 2),
+            "hasMember": self.some(lambda: self.stored("Observation"), 2),
             "valueQuantity": self.maybe(self.quantity()),
             "component": self.some(
-                lambda: {"code": {"text": "part"}, "valueQuantity": self.quantity()}
+                lambda: {
+                    "code": {"coding": [self.coding() | PART], "text": "part"},
+                    "valueQuantity": self.maybe(self.quantity(), 0.9),
+                }
             ),
             **when,
         }
@@ -213,9 +230,28 @@ class Maker:
 
         return {
             "status": "final",
-            "subject": {"reference": "Patient/1"},
+            "subject": self.stored(self.pick(["Patient", "Group"])),
             "occurrenceDateTime": self.maybe(self.pick(STORED_DATES)),
             "prediction": self.some(prediction),
+        }
+
+    def Organization(self) -> Resource:
+        return {
+            "name": self.pick(NAMES),
+            "alias": self.some(lambda: self.pick(NAMES), 2),
+            "partOf": self.maybe(self.stored("Organization")),
+        }
+
+    def Condition(self) -> Resource:
+        status = {"coding": [{"system": CLINICAL, "code": self.pick(STATUSES)}]}
+        onset: Resource = {"onsetDateTime": self.pick(STORED_DATES)}
+        if self.random.random() < 0.5:
+            onset = {"onsetPeriod": self.period()}
+        return {
+            "clinicalStatus": self.maybe(status, 0.8),
+            "subject": self.stored(self.pick(["Patient", "Patient", "Group"])),
+            "asserter": self.maybe(self.stored("Patient"), 0.4),
+            **onset,
         }
 
     def ValueSet(self) -> Resource:
@@ -303,12 +339,52 @@ VALUES: dict[tuple[str, str], st.SearchStrategy[str]] = {
     ("date", ""): st.builds("{}{}".format, prefixes, st.sampled_from(DATES)),
     ("number", ""): amounts,
     ("quantity", ""): quantities,
+    ("composite", ""): st.builds("{}${}".format, token_values, quantities),
 }
+CLINICAL_VALUES = {
+    "": st.sampled_from([*STATUSES, f"{CLINICAL}|active", "active,resolved"]),
+    "not": st.sampled_from(STATUSES),
+    "below": st.sampled_from(STATUSES).map(f"{CLINICAL}|{{}}".format),
+    "above": st.sampled_from(STATUSES).map(f"{CLINICAL}|{{}}".format),
+    "in": st.just("http://hl7.org/fhir/ValueSet/condition-clinical"),
+    "not-in": st.just("http://hl7.org/fhir/ValueSet/condition-clinical"),
+}
+LINKS: dict[str, list[tuple[str, str]]] = {
+    "Patient": [("organization", "Organization"), ("link", "Patient")],
+    "Observation": [
+        ("subject", "Patient"),
+        ("patient", "Patient"),
+        ("performer", "Patient"),
+        ("performer", "Organization"),
+        ("has-member", "Observation"),
+    ],
+    "RiskAssessment": [("subject", "Patient")],
+    "Condition": [("subject", "Patient"), ("asserter", "Patient")],
+    "Organization": [("partof", "Organization")],
+    "ValueSet": [],
+}
+"""Type → reference parameters and what they lead to."""
 
 
 @st.composite
-def criteria(draw: st.DrawFn, type: str) -> tuple[str, str]:
-    """One criterion on a type: name with modifier, and values with commas."""
+def criteria(draw: st.DrawFn, type: str, steps: int = 2) -> tuple[str, str]:
+    """One criterion on a type: name with chain and modifier, and values with commas."""
+    way = draw(st.integers(0, 9)) if steps else 9
+    if way < 2 and LINKS[type]:
+        code, target = draw(st.sampled_from(LINKS[type]))
+        name, value = draw(criteria(target, steps - 1))
+        typed = draw(st.booleans()) or len({t for c, t in LINKS[type] if c == code}) > 1
+        return f"{code}{f':{target}' if typed else ''}.{name}", value
+    sources = [(of, code) for of, links in LINKS.items() for code, to in links if to == type]
+    if way < 4 and sources:
+        source, code = draw(st.sampled_from(sources))
+        name, value = draw(criteria(source, steps - 1))
+        return f"_has:{source}:{code}:{name}", value
+    return draw(simple_criteria(type))
+
+
+@st.composite
+def simple_criteria(draw: st.DrawFn, type: str) -> tuple[str, str]:
     code = draw(st.sampled_from([*PARAMETERS[type], "_id"]))
     if code == "_id":
         name = draw(st.sampled_from(["_id", "_id:not"]))
@@ -318,6 +394,9 @@ def criteria(draw: st.DrawFn, type: str) -> tuple[str, str]:
     kind = PARAMETERS[type][code][0]
     if draw(st.integers(0, 9)) == 0:
         return f"{code}:missing", draw(st.sampled_from(["true", "false"]))
+    if code == "clinical-status":
+        modifier = draw(st.sampled_from(sorted(CLINICAL_VALUES)))
+        return f"{code}:{modifier}" if modifier else code, draw(CLINICAL_VALUES[modifier])
     modifiers = [modifier for of, modifier in VALUES if of == kind]
     if code != "identifier" and "of-type" in modifiers:
         modifiers.remove("of-type")
@@ -327,12 +406,29 @@ def criteria(draw: st.DrawFn, type: str) -> tuple[str, str]:
 
 
 @st.composite
+def includes(draw: st.DrawFn, type: str) -> list[tuple[str, str]]:
+    """``_include`` and ``_revinclude`` that a search of a type may have."""
+    forward = [f"{type}:{code}" for code, _ in LINKS[type]]
+    forward += [f"{type}:{code}:{target}" for code, target in LINKS[type]]
+    backward = [f"{of}:{code}" for of, links in LINKS.items() for code, to in links if to == type]
+    anywhere = [f"{of}:{code}" for of, links in LINKS.items() for code, _ in links]
+    choices = [
+        ("_include", value) for value in [*forward, *([f"{type}:*"] if forward else []), "*"]
+    ]
+    choices += [("_revinclude", value) for value in [*backward, "Observation:*", "*"]]
+    choices += [("_include:iterate", value) for value in [*anywhere, "*"]]
+    choices += [("_revinclude:iterate", value) for value in anywhere]
+    return draw(st.lists(st.sampled_from(choices), min_size=1, max_size=3, unique=True))
+
+
+@st.composite
 def searches(draw: st.DrawFn) -> tuple[str, list[tuple[str, str]], str, int]:
     """Type, criteria, sort and page size."""
     type = draw(st.sampled_from(sorted(PARAMETERS)))
     asked = draw(st.lists(criteria(type), max_size=3))
+    sortable = [code for code, (kind, _) in PARAMETERS[type].items() if kind != "composite"]
     rules = st.builds(
-        "{}{}".format, st.sampled_from(["", "-"]), st.sampled_from([*PARAMETERS[type], "_id"])
+        "{}{}".format, st.sampled_from(["", "-"]), st.sampled_from([*sortable, "_id"])
     )
     sort = ",".join(draw(st.lists(rules, max_size=2)))
     return type, asked, sort, draw(st.integers(1, 40))

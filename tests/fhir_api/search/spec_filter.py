@@ -48,6 +48,8 @@ class Amount:
 
 
 Span = tuple[datetime, datetime]
+World = dict[str, dict[str, Resource]]
+"""All resources: type → id → resource, in the order of creation."""
 
 
 # ------------------------------------------------------------------ values of elements
@@ -153,6 +155,19 @@ def names(patient: Resource, *parts: str) -> list[str]:
     return found
 
 
+def references(values: list[Resource] | None) -> list[Reference]:
+    return [found for value in values or [] for found in reference(value)]
+
+
+def quantities(values: Sequence[Resource]) -> list[Amount]:
+    return [amount(value["valueQuantity"]) for value in values if "valueQuantity" in value]
+
+
+def pairs_in(elements: Sequence[Resource]) -> list[tuple[list[Token], list[Amount]]]:
+    """Of each element its code and its quantity: the parts of a composite."""
+    return [(tokens(element["code"]), quantities([element])) for element in elements]
+
+
 Values = Callable[[Resource], list[Any]]
 
 ALL: dict[str, tuple[str, Values]] = {
@@ -184,10 +199,9 @@ PARAMETERS: dict[str, dict[str, tuple[str, Values]]] = {
             lambda r: [Token(SPECIAL_VALUES, str(r["active"]).lower())] if "active" in r else [],
         ),
         "birthdate": ("date", lambda r: [span(r["birthDate"])] if "birthDate" in r else []),
-        "general-practitioner": (
-            "reference",
-            lambda r: [v for g in r.get("generalPractitioner", []) for v in reference(g)],
-        ),
+        "general-practitioner": ("reference", lambda r: references(r.get("generalPractitioner"))),
+        "organization": ("reference", lambda r: reference(r.get("managingOrganization"))),
+        "link": ("reference", lambda r: references([k["other"] for k in r.get("link", [])])),
     },
     "Observation": {
         **ALL,
@@ -209,15 +223,44 @@ PARAMETERS: dict[str, dict[str, tuple[str, Values]]] = {
             "quantity",
             lambda r: [amount(r["valueQuantity"])] if "valueQuantity" in r else [],
         ),
-        "component-value-quantity": (
-            "quantity",
-            lambda r: [
-                amount(c["valueQuantity"]) for c in r.get("component", []) if "valueQuantity" in c
-            ],
+        "component-value-quantity": ("quantity", lambda r: quantities(r.get("component", []))),
+        "has-member": ("reference", lambda r: references(r.get("hasMember"))),
+        "performer": ("reference", lambda r: references(r.get("performer"))),
+        "code-value-quantity": ("composite", lambda r: pairs_in([r])),
+        "component-code-value-quantity": (
+            "composite",
+            lambda r: pairs_in(r.get("component", [])),
+        ),
+        "combo-code-value-quantity": (
+            "composite",
+            lambda r: pairs_in([r, *r.get("component", [])]),
+        ),
+    },
+    "Organization": {
+        **ALL,
+        "name": ("string", lambda r: [r["name"], *r.get("alias", [])]),
+        "partof": ("reference", lambda r: reference(r.get("partOf"))),
+    },
+    "Condition": {
+        **ALL,
+        "clinical-status": ("token", lambda r: tokens(r.get("clinicalStatus"))),
+        "subject": ("reference", lambda r: reference(r.get("subject"))),
+        "patient": ("reference", lambda r: patients_only(reference(r.get("subject")))),
+        "asserter": ("reference", lambda r: reference(r.get("asserter"))),
+        "onset-date": (
+            "date",
+            lambda r: (
+                [span(r["onsetDateTime"])]
+                if "onsetDateTime" in r
+                else [period(r["onsetPeriod"])]
+                if "onsetPeriod" in r
+                else []
+            ),
         ),
     },
     "RiskAssessment": {
         **ALL,
+        "subject": ("reference", lambda r: reference(r.get("subject"))),
         "probability": (
             "number",
             lambda r: [
@@ -242,6 +285,23 @@ PARAMETERS: dict[str, dict[str, tuple[str, Values]]] = {
         "title": ("string", lambda r: [r["title"]] if "title" in r else []),
     },
 }
+
+COMPARTMENT = {
+    "Observation": ("subject", "performer"),
+    "Condition": ("patient", "asserter"),
+    "RiskAssessment": ("subject",),
+    "Patient": ("link",),
+}
+"""Of a patient (https://hl7.org/fhir/R4/compartmentdefinition-patient.html): type → parameters that lead to it."""
+
+CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+BROADER = {
+    "recurrence": "active",
+    "relapse": "active",
+    "remission": "inactive",
+    "resolved": "inactive",
+}
+"""https://hl7.org/fhir/R4/codesystem-condition-clinical.html"""
 
 
 # ------------------------------------------------------------------ one value against one criterion
@@ -294,6 +354,12 @@ def string_matches(value: str, modifier: str | None, text: str) -> bool:
 
 
 def token_matches(value: Token, modifier: str | None, text: str) -> bool:
+    if modifier in ("in", "not-in"):
+        return value.system == CLINICAL and value.code in {*BROADER, *BROADER.values()}
+    if modifier in ("below", "above"):
+        _, code = text.split("|")
+        narrow, broad = (value.code, code) if modifier == "below" else (code, value.code)
+        return value.system == CLINICAL and (narrow == broad or BROADER.get(narrow) == broad)
     if modifier == "text":
         return any(fold(t).startswith(fold(cut(text, "\0")[0])) for t in value.texts)
     parts = cut(text, "|")
@@ -380,26 +446,114 @@ def quantity_matches(value: Amount, text: str) -> bool:
     return number_matches(value, parts[0])
 
 
-def matches(resource: Resource, name: str, text: str, now: datetime) -> bool:
+def composite_matches(value: tuple[list[Token], list[Amount]], text: str) -> bool:
+    """Both parts hold in one element."""
+    code, quantity = re.findall(r"(?:\\.|[^$\\])+", text)
+    return any(token_matches(token, None, code) for token in value[0]) and any(
+        quantity_matches(amount, quantity) for amount in value[1]
+    )
+
+
+def targets(resource: Resource, code: str) -> set[str]:
+    return {v.target for v in PARAMETERS[resource["resourceType"]][code][1](resource)}
+
+
+def referred_to(resource: Resource, code: str, world: World) -> list[Resource]:
+    """The resources that are there and that the resource refers to under a parameter."""
+    pairs = [target.split("/") for target in targets(resource, code) if target]
+    return [world[p[0]][p[1]] for p in pairs if len(p) == 2 and p[1] in world.get(p[0], ())]
+
+
+def matches(resource: Resource, name: str, text: str, now: datetime, world: World) -> bool:
     """Whether the resource meets the criterion ``name=text`` (https://hl7.org/fhir/R4/search.html#combining)."""
-    code, _, modifier = name.partition(":")
+    if name.startswith("_has:"):
+        _, type, code, rest = name.split(":", 3)
+        place = f"{resource['resourceType']}/{resource['id']}"
+        return any(
+            place in targets(other, code) and matches(other, rest, text, now, world)
+            for other in world[type].values()
+        )
+    head, dot, rest = name.partition(".")
+    code, _, modifier = head.partition(":")
+    if dot:
+        return any(
+            matches(target, rest, text, now, world)
+            for target in referred_to(resource, code, world)
+            if modifier in ("", target["resourceType"])
+        )
     if code == "_id":
         return (resource["id"] in text.split(",")) != (modifier == "not")
     kind, values_of = PARAMETERS[resource["resourceType"]][code]
     values = values_of(resource)
     if modifier == "missing":
         return (not values) == (text == "true")
+    plain = modifier if modifier != "not" else None
     tests: dict[str, Callable[[Any, str], bool]] = {
         "string": lambda v, t: string_matches(v, modifier, t),
-        "token": lambda v, t: token_matches(v, modifier if modifier != "not" else None, t),
+        "token": lambda v, t: token_matches(v, plain, t),
         "reference": lambda v, t: reference_matches(v, modifier, t),
         "uri": lambda v, t: uri_matches(v, modifier, t),
         "date": lambda v, t: date_matches(v, t, now),
         "number": number_matches,
         "quantity": quantity_matches,
+        "composite": composite_matches,
     }
     found = any(tests[kind](value, part) for value in values for part in split_raw(text))
-    return found != (modifier == "not")
+    return found != (modifier in ("not", "not-in"))
+
+
+def is_member(resource: Resource, patient: str, world: World) -> bool:
+    """Whether the resource is in the compartment of the patient with this id."""
+    type = resource["resourceType"]
+    if type not in COMPARTMENT:
+        return False
+    return (type == "Patient" and resource["id"] == patient) or any(
+        value.target == f"Patient/{patient}"
+        for code in COMPARTMENT[type]
+        for value in PARAMETERS[type][code][1](resource)
+    )
+
+
+# ------------------------------------------------------------------ includes
+
+
+def included(
+    matches: Sequence[Resource], includes: Sequence[tuple[str, str]], world: World
+) -> set[tuple[str, str]]:
+    """Type and id of what the includes add to a page (https://hl7.org/fhir/R4/search.html#include)."""
+    page = {(r["resourceType"], r["id"]) for r in matches}
+    found = set(page)
+    frontier, first = list(matches), True
+    while frontier:
+        added = []
+        for name, value in includes:
+            if first or name.endswith(":iterate"):
+                for other in _led_to(frontier, name, value, world):
+                    key = (other["resourceType"], other["id"])
+                    if key not in found:
+                        found.add(key)
+                        added.append(other)
+        frontier, first = added, False
+    return found - page
+
+
+def _led_to(start: Sequence[Resource], name: str, value: str, world: World) -> list[Resource]:
+    source, code, target = (*value.split(":"), "", "")[:3] if value != "*" else ("", "*", "")
+    reverse = name.startswith("_rev")
+    begun = {id(resource) for resource in start}
+    sources = [r for of in world.values() for r in of.values()] if reverse else start
+    return [
+        one if reverse else other
+        for one in sources
+        if source in ("", one["resourceType"])
+        for each in (reference_codes(one["resourceType"]) if code == "*" else [code])
+        for other in referred_to(one, each, world)
+        if target in ("", other["resourceType"]) and (not reverse or id(other) in begun)
+    ]
+
+
+def reference_codes(type: str) -> list[str]:
+    return [code for code, (kind, _) in PARAMETERS[type].items() if kind == "reference"]
 
 
 # ------------------------------------------------------------------ order
@@ -427,10 +581,16 @@ def sort_value(resource: Resource, code: str, *, descending: bool) -> Any:
 
 
 def search(
-    resources: Sequence[Resource], criteria: Sequence[tuple[str, str]], sort: str, now: datetime
-) -> list[str]:
-    """The ids that match, in order. ``resources`` are in the order of their creation."""
-    found = [r for r in resources if all(matches(r, name, text, now) for name, text in criteria)]
+    resources: Sequence[Resource],
+    criteria: Sequence[tuple[str, str]],
+    sort: str,
+    now: datetime,
+    world: World,
+) -> list[Resource]:
+    """Those that match, in order. ``resources`` are in the order of their creation."""
+    found = [
+        r for r in resources if all(matches(r, name, text, now, world) for name, text in criteria)
+    ]
     for rule in reversed([rule for rule in sort.split(",") if rule]):
         descending, code = rule.startswith("-"), rule.removeprefix("-")
         keyed = [(sort_value(r, code, descending=descending), r) for r in found]
@@ -440,4 +600,4 @@ def search(
         else:
             with_value.sort(key=lambda pair: pair[0])
         found = [r for _, r in with_value] + [r for key, r in keyed if key is None]
-    return [r["id"] for r in found]
+    return found
