@@ -8,7 +8,7 @@ ROOMS := healthvision fhir_api inference imaging terminology store
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 R4_PACKAGE := .cache/hl7.fhir.r4.examples-4.0.1.tgz
 
-.PHONY: help run demo test test-services test-fast crash check format lock benchmarks model clean
+.PHONY: help run demo test test-services test-fast crash fuzz check format lock benchmarks model clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test-services: .venv/.test ## Run the tests of real services and clients; instal
 
 crash: .venv/.test ## Kill server and worker at random under load, and print what was lost and doubled
 	$(BIN)/pytest -m crash -s tests/crash
+
+fuzz: .venv/.test $(R4_PACKAGE) ## Send 20,000 random requests to a server and print what came back
+	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-20000} $(BIN)/pytest -n 0 -s tests/fuzz
 
 check: .venv/.test $(R4_PACKAGE) ## Formatting, lint, types, import rules, generated code
 	$(BIN)/ruff format --check .

@@ -6,11 +6,21 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import fhir_operations, scale, task_stages, tasks, upload_memory
+from benchmarks import (
+    fhir_operations,
+    fhir_peer,
+    request_stages,
+    scale,
+    task_stages,
+    tasks,
+    upload_memory,
+)
 from benchmarks.machine import described
 
 QUESTIONS = {
     "fhir-operations": (fhir_operations.run, "FHIR operations under fhirload.py, and peak memory"),
+    "fhir-peer": (fhir_peer.run, "FHIR operations beside a HAPI JPA server on PostgreSQL"),
+    "request-stages": (request_stages.run, "Where a request's processor time goes"),
     "scale": (scale.run, "Searches on a million resources against ten thousand"),
     "tasks": (tasks.run, "Task to report, STAT behind a queue, backlog: against the bare model"),
     "task-stages": (task_stages.run, "Where a Task's processor time goes"),
@@ -32,6 +42,16 @@ def main() -> int:
         type=Path,
         default=Path("../shared/tools/fhirload.py"),
         help="the load program",
+    )
+    parser.add_argument(
+        "--hapi",
+        type=Path,
+        default=Path("../shared/tools/hapi/hapi.sh"),
+        help="the script that builds and runs the peer (Maven, Java 17, PostgreSQL)",
+    )
+    parser.add_argument("--hapi-home", type=Path, help="where the peer is built and keeps its data")
+    parser.add_argument(
+        "--api-processes", type=int, default=2, help="of ours, beside the peer (serve --workers)"
     )
     parser.add_argument("--seconds", type=float, default=10, help="of each FHIR operation")
     parser.add_argument("--backlog", type=int, default=500, help="Tasks of the backlog")

@@ -17,6 +17,7 @@ from fhir_api.api import Api, ApiOptions
 from fhir_api.asgi import Application, Receive, Scope, Send, fhir_app
 from fhir_api.conformance.watcher import Watcher
 from fhir_api.jobs.runner import JobRunner
+from fhir_api.operations.reindex import begin_where_outdated
 from fhir_api.rest.app import Face, rest_app
 from fhir_api.tasks.sweeper import keep_sweeping
 from fhir_api.validation import Validator
@@ -67,6 +68,7 @@ class App:
         watcher = self._api.watcher
         if watcher is not None:
             await watcher.start()
+        await begin_where_outdated(self._api)
         self._sweeping = (
             asyncio.create_task(keep_sweeping(self._api)),
             asyncio.create_task(JobRunner(self._api).keep_running()),

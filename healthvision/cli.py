@@ -152,6 +152,23 @@ def analyze(
     )
 
 
+@app.command()
+def reindex(
+    types: Annotated[
+        list[str] | None, typer.Argument(help="Resource types; all where none is named.")
+    ] = None,
+    host: Host = None,
+    port: Port = None,
+) -> None:
+    """Index again what a running server stored before a SearchParameter, or by an older version.
+
+    The credential is HEALTHVISION_TOKEN. Exit code 1 if the server refuses.
+    """
+    from healthvision.reindex import reindex as run
+
+    raise typer.Exit(run(_settings(host=host, port=port), types or (), console, errors))
+
+
 @models_app.command("list")
 def models_list(*, as_json: AsJson = False) -> None:
     """List the models."""

@@ -6,6 +6,7 @@ What is refused before it is a request is refused as the rest of the house does:
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from fhir_api.asgi import NO_SNIFFING, Receive, Scope, Send
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Response, error_response
+
+_log = logging.getLogger("uvicorn.error.connections")
+_log.setLevel(logging.ERROR)
 
 SLOWEST_BYTES_PER_S = 512
 """A body that comes in more slowly than this has been given up by its sender, or is meant to hold a place."""
@@ -44,6 +48,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*arguments, **named)
+        # What strangers send is no event of ours: uvicorn would warn of each malformed request.
+        self.logger = _log
         self._is_message_open = False
         self._is_head_open = True
         self._head_bytes = 0

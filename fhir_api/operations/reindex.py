@@ -13,18 +13,24 @@ from time import perf_counter
 from typing import Final
 
 import orjson
+import structlog
 
-from fhir_api.access import Interaction, decide
+from fhir_api.access import Caller, Interaction, decide
 from fhir_api.api import Api
 from fhir_api.conformance.watcher import POLL_S
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.http import Request, Response
 from fhir_api.jobs.accept import accept
-from fhir_api.jobs.running import Running
+from fhir_api.jobs.record import State
+from fhir_api.jobs.running import JOB_TYPE, Running
 from fhir_api.operations.parameters import parameters_of, parameters_response
 from fhir_api.search.extract import entries_of
 from store.interface import Reindexed, Version
+from store.query import Query, TokenIs
 
+log = structlog.get_logger(__name__)
+
+OURSELVES: Final = Caller("healthvision", frozenset({"operator"}))
 BATCH: Final = 32
 """Resources whose entries land together: some ten milliseconds of the one writer."""
 LEAST_PAUSE_S: Final = 0.002
@@ -51,6 +57,28 @@ async def reindex(api: Api, request: Request) -> Response:
     return parameters_response([{"name": "reindexed", "valueInteger": count}])
 
 
+async def begin_where_outdated(api: Api) -> None:
+    """Begins it, as a job, where there is something to do: at the start of a newer version of this software.
+
+    Without a base URL of its own a server cannot tell which absolute references are local ones: then it only says so.
+    """
+    known = api.search_parameters.active
+    behind = [
+        type
+        for type in sorted(RESOURCE_TYPES)
+        if await api.store.count_outdated(type, known.edition(type), 1)
+    ]
+    if not behind:
+        return
+    log.warning("index_outdated", types=behind, begun=bool(api.options.base_url))
+    ours = (TokenIs("caller", None, OURSELVES.id), TokenIs("state", None, State.OPEN))
+    if api.options.base_url and not await api.store.count(Query(JOB_TYPE, ours)):
+        await accept(
+            api,
+            Request("POST", ("$reindex",), "", {}, b"", OURSELVES, api.options.base_url, "start"),
+        )
+
+
 def _types(api: Api, request: Request) -> Sequence[str]:
     if len(request.path) > 1:
         parameters_of(api, request, frozenset())
@@ -69,15 +97,16 @@ async def remake(api: Api, types: Sequence[str], base_url: str, job: Running) ->
     Raises:
         Cancelled: nobody wants it any more.
     """
+    if api.watcher is not None:
+        await (
+            api.watcher.look()
+        )  # what was asked for may rest on a definition that came through another process
     run = _Run(api, base_url, job)
     await run.start(types)
-    for _ in range(
-        2
-    ):  # once more for what a process wrote that had not heard of the definitions yet
-        for type in types:
-            while batch := await run.outdated(type):
-                await run.remake(batch)
-        await asyncio.sleep(SETTLED_S if run.done else 0)
+    await run.remake_all(types)
+    # Once more, for what a process wrote meanwhile that had not heard of the definitions yet.
+    await asyncio.sleep(SETTLED_S)
+    await run.remake_all(types)
     return run.done
 
 
@@ -98,11 +127,16 @@ class _Run:
             self._total += await self._api.store.count_outdated(type, edition, _COUNTED)
         await self._report()
 
-    async def outdated(self, type: str) -> list[Version]:
+    async def remake_all(self, types: Sequence[str]) -> None:
+        for type in types:
+            while batch := await self._outdated(type):
+                await self._remake(batch)
+
+    async def _outdated(self, type: str) -> list[Version]:
         edition = self._api.search_parameters.active.edition(type)
         return await self._api.store.outdated(type, edition, BATCH)
 
-    async def remake(self, batch: Sequence[Version]) -> None:
+    async def _remake(self, batch: Sequence[Version]) -> None:
         began = perf_counter()
         self.done += await self._api.store.reindex([self._remade(version) for version in batch])
         if began - self._reported_at > REPORT_EVERY_S:

@@ -12,13 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from fhir_api.api import Api
 from fhir_api.jobs.runner import JobRunner
 from fhir_api.jobs.running import JOB_TYPE
 from fhir_api.operations import reindex
+from store.query import Query
 from store.sqlite import SqliteStore
+from tests.contract.writes import commit, made
 from tests.fhir_api.client import BASE, WORKER, Client, entry
 from tests.fhir_api.conformance.reindexing import watched
 from tests.fhir_api.conformance.test_search_parameters import definition, found, patient
@@ -145,6 +148,35 @@ async def test_the_system_takes_the_types_that_are_named_or_all(client: Client) 
     assert await found(client, "Patient?eyes=blue") == []
     assert await reindexed(client, "$reindex") == 3  # the SearchParameter has extensions, too
     assert await found(client, "Patient?eyes=blue") == ["p0"]
+
+
+@pytest.mark.usefixtures("running")
+async def test_what_an_older_version_stored_is_reindexed_at_the_start(client: Client) -> None:
+    older = [
+        made("Patient", f"p{n}", content=orjson.dumps(patient(f"p{n}", "blue", gender="other")))
+        for n in range(3)
+    ]
+    await client.api.store.commit(commit(*older))
+    assert await found(client, "Patient?gender=other") == []
+    options = replace(client.api.options, base_url=BASE)
+    await reindex.begin_where_outdated(replace(client.api, options=options))
+    edition = client.api.search_parameters.active.edition("Patient")
+    while await client.api.store.count_outdated("Patient", edition, 10):
+        await client.api.store.wait_for_change(JOB_TYPE, 0.05)
+    assert await found(client, "Patient?gender=other") == ["p0", "p1", "p2"]
+
+
+async def test_without_a_base_url_nothing_is_begun_and_with_nothing_to_do_neither(
+    client: Client,
+) -> None:
+    with_url = replace(client.api, options=replace(client.api.options, base_url=BASE))
+    await reindex.begin_where_outdated(with_url)
+    await client.api.store.commit(commit(made("Patient", "p", content=b"{}")))
+    await reindex.begin_where_outdated(client.api)
+    assert await client.api.store.count(Query(JOB_TYPE)) == 0
+    await reindex.begin_where_outdated(with_url)
+    await reindex.begin_where_outdated(with_url)
+    assert await client.api.store.count(Query(JOB_TYPE)) == 1
 
 
 async def test_what_cannot_be_understood_or_is_not_allowed_is_refused(client: Client) -> None:
