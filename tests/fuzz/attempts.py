@@ -254,6 +254,8 @@ class Attempts:
         return "PUT", (self._path(type) + query) if query else self._path(type, id), body
 
     def _operation(self) -> tuple[str, str, Body | None]:
+        if self._random.random() < 0.6:
+            return self._fitting_operation()
         name, type = self._pick(*OPERATIONS), self._pick(*TYPES)
         path = self._random.choice(
             ((name,), (type, name), (type, "a", name), (type, "a", "_history", "1", name))
@@ -263,6 +265,31 @@ class Attempts:
             return "GET", self._path(*path) + self._query(0.5, type) + brief, None
         tree = self._bodies.parameters() if self._random.random() < 0.7 else self._bodies.spoiled()
         return "POST", self._path(*path), self._bodies.of(tree)
+
+    def _fitting_operation(self) -> tuple[str, str, Body | None]:
+        """An operation where it is, with parameters that it takes, mostly."""
+        resource = (
+            self._bodies.resource() if self._random.random() < 0.4 else self._bodies.spoiled()
+        )
+        type = resource.get("resourceType") if isinstance(resource, dict) else None
+        type = type if isinstance(type, str) and type.isalpha() else "Patient"
+        meta = {"tag": [{"system": "urn:x", "code": self._pick("t", "u")}]}
+        worker = {"worker": "valueString", "analysis": "valueString"}
+        method, path, tree = self._random.choice(
+            (
+                ("GET", "Patient/a/$everything" + self._query(0.3, "Patient"), None),
+                ("GET", "Patient/$everything" + self._query(0.3, "Patient"), None),
+                ("GET", self._pick("$meta", "Patient/$meta", "Patient/a/$meta", "Patient/a/_history/1/$meta"), None),
+                ("POST", f"Patient/a/{self._pick('$meta-add', '$meta-delete')}", _parameters(meta={"valueMeta": meta})),
+                ("POST", f"{type}/$validate", resource),
+                ("POST", f"{type}/$validate", _parameters(resource={"resource": resource}, mode={"valueCode": "create"})),
+                ("POST", "Patient/a/$validate", _parameters(mode={"valueCode": self._pick("update", "delete", "x")})),
+                ("POST", "Task/$claim", _parameters(wait={"valueInteger": 0}, **{k: {v: "x"} for k, v in worker.items()})),
+                ("POST", f"Task/a/{self._pick('$heartbeat', '$progress', '$release')}", _parameters(worker={"valueString": "x"})),
+                ("POST", "$reindex", _parameters()),
+            )
+        )  # fmt: skip
+        return method, path, None if tree is None else self._bodies.of(tree)
 
     def _binary(self) -> tuple[str, str, Body | None]:
         content = self._random.randbytes(self._random.choice((0, 1, 10, 2000, 2_000_000)))
@@ -338,3 +365,8 @@ class Attempts:
             at = self._random.randrange(len(sent) + 1)
             sent = sent[:at] + self._random.randbytes(2) + sent[at:]
         return Attempt("no HTTP", sent.split(b" ", 1)[0].decode("latin-1"), sent, is_http=False)
+
+
+def _parameters(**values: dict[str, Any]) -> dict[str, Any]:
+    parameter = [{"name": name, **value} for name, value in values.items()]
+    return {"resourceType": "Parameters", **({"parameter": parameter} if parameter else {})}

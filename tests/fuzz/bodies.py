@@ -58,7 +58,8 @@ NASTY: tuple[Any, ...] = (
 """What an element may be replaced with."""
 
 PATCHES: tuple[Any, ...] = (
-    [{"op": "add", "path": "/active", "value": True}],
+    *([{"op": "add", "path": "/active", "value": value}] for value in (True, False, True, False)),
+    *([{"op": "add", "path": "/language", "value": value}] for value in ("de", "fy", "en")),
     [{"op": "replace", "path": "/name/0/given/0", "value": "X"}],
     [{"op": "remove", "path": "/identifier/-"}],
     [{"op": "test", "path": "/id", "value": "a"}],
@@ -72,6 +73,21 @@ PATCHES: tuple[Any, ...] = (
     None,
 )
 FHIRPATH_PATCHES: tuple[Any, ...] = tuple(
+    {
+        "resourceType": "Parameters",
+        "parameter": [
+            {
+                "name": "operation",
+                "part": [
+                    {"name": "type", "valueCode": "replace"},
+                    {"name": "path", "valueString": path},
+                    {"name": "value", "valueString": "A"},
+                ],
+            }
+        ],
+    }
+    for path in ("Patient.name[0].family", "Patient.identifier[0].value", "Observation.code.text")
+) * 8 + tuple(
     {
         "resourceType": "Parameters",
         "parameter": [
