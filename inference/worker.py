@@ -38,7 +38,7 @@ from inference.workflow.introduce import introduce
 from inference.workflow.queue import TaskQueue, Worker
 from inference.workflow.queue_choice import choose_queue
 from inference.workflow.reading import OutOfScope, Reader
-from inference.workflow.turns import Turns
+from inference.workflow.turns import Precedence
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +47,8 @@ STAT_AT_ONCE = 2
 """Urgent Tasks that are held besides the others."""
 CONNECTIONS = 8
 """Two wait for Tasks, the others are shared: most of a Task's time is spent beside the wire."""
+ON_THE_WIRE = 3
+"""Files that are fetched and results that are stored at once: what comes in between waits for no more than these."""
 LAST_WORDS_S = 5.0
 """How long Tasks under way may still take when the worker is told to stop; then they are handed back."""
 LAST_ANSWER_S = 0.3
@@ -172,13 +174,16 @@ class Loop:
         stop: asyncio.Event,
     ) -> None:
         self._options, self._queue, self._stop = options, queue, stop
+        precedence = Precedence()
         self._place = Workplace(
             client=client,
             queue=queue,
             archives=archives,
             decoders=decoders,
             reader=reader,
-            turns=Turns(_helpers() + 1),
+            precedence=precedence,
+            processor=precedence.turns(_helpers()),
+            wire=precedence.turns(ON_THE_WIRE),
             limits=options.limits,
             software=options.software,
             organization=options.organization,

@@ -49,7 +49,7 @@ from inference.workflow.queue import Handback, TaskQueue
 from inference.workflow.reading import Reader, Reading, completed
 from inference.workflow.source import Picture, Study, candidates, source_of
 from inference.workflow.task import TaskDocument, reference_of
-from inference.workflow.turns import Turns
+from inference.workflow.turns import Precedence, Turns
 from terminology.analyses import ANALYSES, Analysis
 
 log = structlog.get_logger(__name__)
@@ -68,8 +68,11 @@ class Workplace:
     archives: Archives
     decoders: DecoderProcesses
     reader: Reader
-    turns: Turns
+    precedence: Precedence
+    processor: Turns
     """For decoding, drawing and writing: a bounded share of this machine's processors."""
+    wire: Turns
+    """For what is large on its way: files that are fetched, results that are stored."""
     limits: Limits
     software: str
     organization: str
@@ -102,23 +105,28 @@ async def analyse(place: Workplace, hold: Hold) -> None:
 
 async def _work(place: Workplace, hold: Hold, started: datetime) -> None:
     rank = _RANK.get(str(hold.document.tree.get("priority")), 0)
-    with place.turns.under_way(rank):
+    with place.precedence.under_way(rank):
         await _answer(place, hold, started, rank)
 
 
 async def _answer(place: Workplace, hold: Hold, started: datetime, rank: int) -> None:
-    begun = asyncio.create_task(place.queue.progress(hold, "fetch", 10))
+    begun = asyncio.create_task(_begin(place, hold))
     try:
         source = await source_of(place.client, hold.document)
+        _require_one_patient(hold, source)
+        seen = await _first_suitable(place, hold, source, rank)
+        hold.at("report", 80)
+        outputs = await place.processor.run(rank, _outputs, place, hold, source, seen, started)
     finally:
-        hold.heard(await begun)
+        await begun
     hold.check()
-    _require_one_patient(hold, source)
-    seen = await _first_suitable(place, hold, source, rank)
-    hold.check()
-    hold.at("report", 80)
-    outputs = await place.turns.run(rank, _outputs, place, hold, source, seen, started)
-    await complete(place.client, place.queue, hold, outputs)
+    async with place.wire.turn(rank):
+        await complete(place.client, place.queue, hold, outputs)
+
+
+async def _begin(place: Workplace, hold: Hold) -> None:
+    """Says that the Task is in progress; where it is no longer ours, the work on it ends."""
+    hold.heard(await place.queue.progress(hold, "fetch", 10))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,8 @@ async def _first_suitable(
     files = await _files(place, source, analysis)
     for file in files[:MOST_IMAGES]:
         hold.at("fetch", 20)
-        data = await file.load()
+        async with place.wire.turn(rank):
+            data = await file.load()
         hold.at("predict", 50)
         try:
             image = await _viewed(place, data, rank)
@@ -187,7 +196,7 @@ async def _viewed(place: Workplace, data: bytes | Path, rank: int) -> View:
         Failed: they cannot be decoded, or the decoder broke down over them.
     """
     try:
-        async with place.turns.turn(rank):
+        async with place.processor.turn(rank):
             return await place.decoders.run(view_of, data, place.limits, place.reader.preprocessing)
     except ImageTooLarge as error:
         raise Failed("image-too-large", "The image is larger than this worker decodes.") from error

@@ -1,6 +1,6 @@
-"""Who may use the processor next: a bounded number at once, the most urgent first, then the longest waiting.
+"""Who may go on next: a bounded number at once, the most urgent first, then the longest waiting.
 
-While something urgent is under way, nothing less urgent begins: what runs already is all that it waits for.
+While something urgent is under way, nothing less urgent begins anywhere: what runs already is all that it waits for.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ URGENT_RANK = 3
 """From this rank on (stat), others stand back."""
 
 
-class Turns:
-    """Turns for work in threads. To be used on one event loop."""
+class Precedence:
+    """What is under way, for all the turns that give way to it. To be used on one event loop."""
 
-    def __init__(self, at_once: int) -> None:
-        self._free = at_once
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._numbers = itertools.count()
+    def __init__(self) -> None:
         self._under_way: Counter[int] = Counter()
+        self._turns: list[Turns] = []
+
+    def turns(self, at_once: int) -> Turns:
+        """Turns of a new kind."""
+        self._turns.append(Turns(at_once, self))
+        return self._turns[-1]
 
     @contextmanager
     def under_way(self, rank: int) -> Iterator[None]:
@@ -37,7 +40,23 @@ class Turns:
             yield
         finally:
             self._under_way[rank] -= 1
-            self._pass_on()
+            for turns in self._turns:
+                turns.pass_on()
+
+    def may_begin(self, rank: int) -> bool:
+        return rank >= URGENT_RANK or not any(
+            count for other, count in self._under_way.items() if other >= URGENT_RANK
+        )
+
+
+class Turns:
+    """Turns at one thing that there is little of: the processor, the server's attention."""
+
+    def __init__(self, at_once: int, precedence: Precedence) -> None:
+        self._free = at_once
+        self._precedence = precedence
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
 
     async def run(self, rank: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs ``work`` in a thread when its turn comes; a higher ``rank`` comes first."""
@@ -47,7 +66,7 @@ class Turns:
     @asynccontextmanager
     async def turn(self, rank: int) -> AsyncIterator[None]:
         """The turn alone, for work that is not a thread's."""
-        if self._free > 0 and self._may_begin(rank):
+        if self._free > 0 and self._precedence.may_begin(rank):
             self._free -= 1
         else:
             await self._queue(rank)
@@ -55,7 +74,7 @@ class Turns:
             yield
         finally:
             self._free += 1
-            self._pass_on()
+            self.pass_on()
 
     async def _queue(self, rank: int) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -65,21 +84,16 @@ class Turns:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # it came in the moment of the cancellation
                 self._free += 1
-                self._pass_on()
+                self.pass_on()
             raise
 
-    def _may_begin(self, rank: int) -> bool:
-        return rank >= URGENT_RANK or not any(
-            count for other, count in self._under_way.items() if other >= URGENT_RANK
-        )
-
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
         """Gives free turns to those who wait first and may begin."""
         while self._waiting and self._free > 0:
             minus_rank, _, turn = self._waiting[0]
             if turn.done():
                 heapq.heappop(self._waiting)
-            elif self._may_begin(-minus_rank):
+            elif self._precedence.may_begin(-minus_rank):
                 heapq.heappop(self._waiting)
                 self._free -= 1
                 turn.set_result(None)

@@ -14,6 +14,7 @@ import pytest
 from imaging.formats import Limits
 from imaging.isolation import DecoderProcesses
 from inference.client import FhirClient, Patience
+from inference.models.chest_xray_pneumonia.view import ready
 from inference.models.registry import InstalledModel
 from inference.worker import run_worker
 from inference.workflow.analyse import Workplace, analyse
@@ -24,7 +25,7 @@ from inference.workflow.queue import OperationsQueue, Worker
 from inference.workflow.queue_by_search import SearchQueue
 from inference.workflow.queue_choice import choose_queue
 from inference.workflow.reading import Reader
-from inference.workflow.turns import Turns
+from inference.workflow.turns import Precedence
 from tests.deployment import WORKER_TOKEN
 from tests.inference.workflow.site import Site, radiograph, worker, worker_options
 
@@ -66,7 +67,7 @@ class Bench:
     def at(self, step: str, act: Callable[[], Any]) -> None:
         """Does something just before the step."""
         number = STEPS.index(step)
-        turns = self.place.turns
+        turns = self.place.processor
         turn = turns.turn
         count = 0
 
@@ -96,13 +97,17 @@ async def bench(here: Site, model: InstalledModel, directory: Path) -> AsyncIter
             await introduce(client, reader.model, "healthvision", "Test")
             archives = Archives(client, directory)
             decoders = DecoderProcesses(1)
+            await decoders.warm_up(ready)  # a lease of 6 seconds is not for starting processes
+            precedence = Precedence()
             place = Workplace(
                 client,
                 queue,
                 archives,
                 decoders,
                 reader,
-                Turns(1),
+                precedence,
+                precedence.turns(1),
+                precedence.turns(2),
                 Limits(),
                 "test",
                 "healthvision",
@@ -398,7 +403,9 @@ async def plain_bench(here: Site, model: InstalledModel, directory: Path) -> Asy
                 place.archives,
                 place.decoders,
                 place.reader,
-                place.turns,
+                place.precedence,
+                place.processor,
+                place.wire,
                 place.limits,
                 place.software,
                 place.organization,

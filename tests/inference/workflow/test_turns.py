@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.workflow.turns import URGENT_RANK, Turns
+from inference.workflow.turns import URGENT_RANK, Precedence, Turns
 
 
 async def order_of(turns: Turns, ranks: list[int]) -> list[int]:
@@ -34,17 +34,18 @@ async def order_of(turns: Turns, ranks: list[int]) -> list[int]:
 
 @given(st.lists(st.integers(0, 3), max_size=12))
 def test_the_most_urgent_comes_first(ranks: list[int]) -> None:
-    assert asyncio.run(order_of(Turns(1), ranks)) == sorted(ranks, reverse=True)
+    assert asyncio.run(order_of(Precedence().turns(1), ranks)) == sorted(ranks, reverse=True)
 
 
 @given(st.lists(st.integers(0, 3), max_size=20), st.integers(1, 4))
 def test_no_more_than_its_number_run_at_once_and_all_run(ranks: list[int], at_once: int) -> None:
     async def run() -> None:
-        turns, running, most, done = Turns(at_once), 0, 0, 0
+        precedence, running, most, done = Precedence(), 0, 0, 0
+        turns = precedence.turns(at_once)
 
         async def work(rank: int) -> None:
             nonlocal running, most, done
-            with turns.under_way(rank):
+            with precedence.under_way(rank):
                 async with turns.turn(rank):
                     running += 1
                     most = max(most, running)
@@ -59,17 +60,18 @@ def test_no_more_than_its_number_run_at_once_and_all_run(ranks: list[int], at_on
     asyncio.run(run())
 
 
-async def test_nothing_else_begins_while_something_urgent_is_under_way() -> None:
-    turns = Turns(2)
-    with turns.under_way(URGENT_RANK):
-        routine = asyncio.create_task(turns.run(0, str))
-        assert await turns.run(URGENT_RANK, lambda: "stat") == "stat"
-        assert not routine.done()
-    assert await routine == ""
+async def test_nothing_else_begins_anywhere_while_something_urgent_is_under_way() -> None:
+    precedence = Precedence()
+    processor, wire = precedence.turns(2), precedence.turns(2)
+    with precedence.under_way(URGENT_RANK):
+        routine = [asyncio.create_task(turns.run(0, str)) for turns in (processor, wire)]
+        assert await processor.run(URGENT_RANK, lambda: "stat") == "stat"
+        assert not any(one.done() for one in routine)
+    assert await asyncio.gather(*routine) == ["", ""]
 
 
 async def test_who_is_cancelled_while_waiting_keeps_nobody_waiting() -> None:
-    turns = Turns(1)
+    turns = Precedence().turns(1)
     async with turns.turn(0):
         gone = asyncio.create_task(turns.run(0, str))
         waiting = asyncio.create_task(turns.run(0, str))
@@ -79,7 +81,7 @@ async def test_who_is_cancelled_while_waiting_keeps_nobody_waiting() -> None:
 
 
 async def test_a_turn_that_comes_in_the_moment_of_a_cancellation_is_passed_on() -> None:
-    turns = Turns(1)
+    turns = Precedence().turns(1)
     first = turns.turn(0)
     await first.__aenter__()
     gone = asyncio.create_task(turns.run(0, str))
