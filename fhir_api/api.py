@@ -51,6 +51,8 @@ class ApiOptions:
     """A Binary from this size is streamed, not held in memory."""
     require_if_match: bool = False
     """Whether what is there is changed by its id only with If-Match, but for workers' own results."""
+    delete_multiple: bool = False
+    """Whether a conditional delete takes all its matches where it does not say how many may go."""
     commit_attempts: int = 20
     """How often a write is decided again when somebody else's came first."""
     software_name: str = "HealthVision"

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from fhir_api.api import Api
+from fhir_api.api import Api, ApiOptions
 from fhir_api.definitions.compartments import COMPARTMENTS
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.freshness import is_named
@@ -51,9 +51,7 @@ async def metadata(api: Api, request: Request) -> Response:
     """200 with the CapabilityStatement, 304 where the client has it. Open to everybody."""
     parameters = api.search_parameters.active
     # The first one reads every type's parameters, which takes a while.
-    before, after, digest = await asyncio.to_thread(
-        _statement, api.options.software_name, parameters
-    )
+    before, after, digest = await asyncio.to_thread(_statement, api.options, parameters)
     url = orjson.dumps(request.base_url)
     tag = f'W/"{hashlib.sha256(digest + url).hexdigest()[:16]}"'
     headers = (("ETag", tag), ("Cache-Control", "max-age=60"))
@@ -71,22 +69,22 @@ def software_version() -> str:
 
 
 @lru_cache(maxsize=2)
-def _statement(software_name: str, parameters: SearchParameters) -> tuple[bytes, bytes, bytes]:
+def _statement(options: ApiOptions, parameters: SearchParameters) -> tuple[bytes, bytes, bytes]:
     """The JSON before and after the base URL, which a client may choose by its Host, and a digest of both."""
     place = "http://base-url.invalid"
-    body = orjson.dumps(capability_statement(place, software_name, parameters))
+    body = orjson.dumps(capability_statement(place, options, parameters))
     before, _, after = body.partition(orjson.dumps(place))
     return before, after, hashlib.sha256(body).digest()
 
 
 def capability_statement(
-    base_url: str, software_name: str, parameters: SearchParameters = R4_PARAMETERS
+    base_url: str, options: ApiOptions, parameters: SearchParameters = R4_PARAMETERS
 ) -> dict[str, Any]:
     """What this server can do, as a JSON tree."""
     rest: dict[str, Any] = {
         "mode": "server",
         "security": {"description": "A bearer token; only metadata is open."},
-        "resource": [_resource(type, parameters) for type in sorted(RESOURCE_TYPES)],
+        "resource": [_resource(type, options, parameters) for type in sorted(RESOURCE_TYPES)],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
         "searchParam": [
             *(_parameter(parameters.of("Basic")[code]) for code in OF_ALL_TYPES),
@@ -103,7 +101,7 @@ def capability_statement(
         "status": "active",
         "date": DATE,
         "kind": "instance",
-        "software": {"name": software_name, "version": software_version()},
+        "software": {"name": options.software_name, "version": software_version()},
         "implementation": {"description": "FHIR server for imaging AI", "url": base_url},
         "fhirVersion": FHIR_VERSION,
         "format": [FHIR_JSON, FHIR_XML, "json", "xml"],
@@ -112,7 +110,7 @@ def capability_statement(
     }
 
 
-def _resource(type: str, known: SearchParameters) -> dict[str, Any]:
+def _resource(type: str, options: ApiOptions, known: SearchParameters) -> dict[str, Any]:
     parameters = sorted(known.of(type).values(), key=lambda parameter: parameter.code)
     row: dict[str, Any] = {
         "type": type,
@@ -124,7 +122,7 @@ def _resource(type: str, known: SearchParameters) -> dict[str, Any]:
         "conditionalCreate": True,
         "conditionalRead": "full-support",
         "conditionalUpdate": True,
-        "conditionalDelete": "single",
+        "conditionalDelete": "multiple" if options.delete_multiple else "single",
         "searchInclude": [
             f"{type}:{parameter.code}" for parameter in parameters if parameter.type == "reference"
         ],

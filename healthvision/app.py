@@ -111,6 +111,8 @@ def build_app(settings: Settings) -> App:
             max_depth=settings.nesting_limit,
             max_bundle_entries=settings.bundle_entry_limit,
             require_if_match=settings.require_if_match,
+            delete_multiple=settings.delete_multiple,
+            job_keep_s=settings.job_keep_s,
             page_size=settings.page_size,
             page_limit=settings.page_size_limit,
             search_limit_s=settings.search_limit_s,

@@ -102,6 +102,15 @@ class Settings(BaseSettings):
         False,  # noqa: FBT003 - a default
         description="Whether changing a resource by its id takes If-Match (else 428); workers are exempt",
     )
+    delete_multiple: bool = Field(
+        False,  # noqa: FBT003 - a default
+        description="Whether a conditional delete takes all its matches, not only a single one",
+    )
+    job_keep_s: float = Field(
+        24 * 3600.0,
+        gt=0,
+        description="Seconds for which the answer to Prefer: respond-async can be fetched",
+    )
     cors_origins: str = Field(
         "",
         description="Origins of browser apps that may call, with commas between; * for all; none by default",

@@ -43,31 +43,29 @@ async def delete(api: Api, request: Request, type: str, id: str) -> Response:
 
 
 async def conditional_delete(api: Api, request: Request, type: str) -> Response:
-    """Deletes the one match of the query. With ``_count=n``, up to n matches, all or none of them.
+    """Deletes the one match of the query; all of them where that is set. With ``_count=n``, up to n of them.
 
     Raises:
-        FhirError: several match and no ``_count`` allows it (412).
+        FhirError: more match than may go and no ``_count`` allows it (412).
     """
     decide(request.caller, Interaction.DELETE, type)
-    limit = _count(api, request)
+    chosen = _count(api, request)
+    most = chosen or (api.options.page_limit if api.options.delete_multiple else 1)
 
     async def decision() -> Decision[int]:
-        matches = await find_matches(
-            api, type, request.query, request.base_url, limit=max(limit, 2)
-        )
+        criteria, base_url = request.query, request.base_url
+        limit = most if chosen else most + 1
+        matches = await find_matches(api, type, criteria, base_url, limit=limit)
         found = matches.versions
-        if limit == 0 and len(found) > 1:
-            text = (
-                f"The condition on {type} is met by several resources; _count says how many may go."
-            )
+        if len(found) > most:
+            how_many = "several resources" if most == 1 else f"more than {most} resources"
+            text = f"The condition on {type} is met by {how_many}; _count says how many may go."
             raise FhirError(Category.MULTIPLE_MATCHES, text, type)
-        if limit:
-            found = found[:limit]
         if not found:
             return Decision(None, 0)
         writes = tuple(build_deletion(api, version) for version in found)
         # Where more match than may go, which ones match need not stay the same.
-        guards = () if limit else (matches.guard,)
+        guards = () if chosen else (matches.guard,)
         return Decision(Commit(writes=writes, guards=guards), len(writes))
 
     return _gone(request, (), await decide_and_commit(api, decision))

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from fhir_api.access import Interaction, decide
+from fhir_api.access import Forbidden, Interaction, visible
 from fhir_api.api import Api
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.document import Members, joined, members_of
@@ -64,10 +64,12 @@ async def meta(api: Api, request: Request) -> Response:
             found = await _version(api, type, id, number)
             return _answer(_meta_of(found), found)
         case (type, "$meta"):
+            if visible(request.caller, type):
+                raise Forbidden(Interaction.SEARCH, type)
             return _answer(await _labels(api, (type,)))
-    for type in sorted(RESOURCE_TYPES):
-        decide(request.caller, Interaction.SEARCH, type)
-    return _answer(await _labels(api, sorted(RESOURCE_TYPES)))
+    # Labels are counted over all resources of a type: who may see some of them only is told of none.
+    types = [type for type in sorted(RESOURCE_TYPES) if not visible(request.caller, type)]
+    return _answer(await _labels(api, types))
 
 
 async def meta_add(api: Api, request: Request) -> Response:

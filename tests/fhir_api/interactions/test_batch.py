@@ -13,7 +13,7 @@ async def test_each_entry_of_a_batch_stands_alone(client: Client) -> None:
         entry("PUT", "Patient/a", patient(id="a", active=True), ifMatch='W/"9"'),
         entry("GET", "Patient?identifier=urn:test|2"),
         entry("DELETE", "Patient/x"),
-        entry("PATCH", "Patient/a", {"resourceType": "Parameters"}),
+        entry("PATCH", "Patient/a", patient()),
     )
     assert (reply.status, reply.json["type"]) == (200, "batch-response")
     answers = reply.json["entry"]

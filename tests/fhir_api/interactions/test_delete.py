@@ -1,5 +1,7 @@
 """https://hl7.org/fhir/R4/http.html#delete"""
 
+from dataclasses import replace
+
 from tests.fhir_api.client import Client, patient
 
 
@@ -52,6 +54,22 @@ async def test_conditional_delete_of_several_is_412_unless_count_allows_it(clien
     for count in ("0", "x", "-1", "99999999"):
         reply = await client.delete(f"Patient?identifier=urn:test|1&_count={count}")
         assert reply.status == 400
+
+
+async def test_conditional_delete_takes_all_matches_where_that_is_set(client: Client) -> None:
+    """https://hl7.org/fhir/R4/http.html#cond-delete: CapabilityStatement…conditionalDelete says which it is"""
+    options = replace(client.api.options, delete_multiple=True, page_limit=4)
+    several = Client(replace(client.api, options=options))
+    statement = (await several.get("metadata")).json
+    assert statement["rest"][0]["resource"][0]["conditionalDelete"] == "multiple"
+    for _ in range(5):
+        await client.post("Patient", patient())
+    await client.post("Patient", patient("2"))
+    reply = await several.delete("Patient?identifier=urn:test|1")
+    assert (reply.status, await client.count("Patient")) == (412, 6)
+    assert (await several.delete("Patient?identifier=urn:test|1&_count=1")).status == 204
+    assert (await several.delete("Patient?identifier=urn:test|1")).status == 204
+    assert await client.count("Patient") == 1
 
 
 async def test_a_delete_without_criteria_deletes_nothing(client: Client) -> None:

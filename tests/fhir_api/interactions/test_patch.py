@@ -170,6 +170,7 @@ async def test_wrong_parameters_of_a_fhirpath_patch_are_refused_with_their_place
     for body, status in (
         ({"resourceType": "Patient"}, 400),
         ({"resourceType": "Parameters", "parameter": [{"name": "x", "valueCode": "y"}]}, 400),
+        ({"resourceType": "Parameters", "parameter": [{"name": "operation"}]}, 422),
         ({"resourceType": "Parameters", "parameter": [{"part": []}]}, 422),
     ):
         reply = await client.ask("PATCH", "Patient/a", body)

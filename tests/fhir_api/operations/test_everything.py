@@ -9,6 +9,7 @@ import pytest
 from fhir_api.access import Caller
 from tests.fhir_api.client import BASE, Client
 
+CONDITION_CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 WORKER = Caller("w", frozenset({"worker"}))
 
 
@@ -52,6 +53,7 @@ RECORD: tuple[dict[str, Any], ...] = (
     ),
     {
         "resourceType": "Condition",
+        "clinicalStatus": {"coding": [{"system": CONDITION_CLINICAL, "code": "resolved"}]},
         "id": "c",
         "subject": {"reference": "Patient/p"},
         "onsetDateTime": "2018",
