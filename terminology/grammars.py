@@ -9,10 +9,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from terminology.ucum import is_valid_unit
+
 LONGEST_CODE: Final = 200
 
 LANGUAGES: Final = "urn:ietf:bcp:47"
 MIME_TYPES: Final = "urn:ietf:bcp:13"
+UNITS: Final = "http://unitsofmeasure.org"
 
 _LANGUAGE = re.compile(
     r"(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?"
@@ -33,5 +36,9 @@ def is_mime_type(code: str) -> bool:
     return len(code) <= LONGEST_CODE and _MIME_TYPE.fullmatch(code) is not None
 
 
-GRAMMARS: Mapping[str, Callable[[str], bool]] = {LANGUAGES: is_language, MIME_TYPES: is_mime_type}
+GRAMMARS: Mapping[str, Callable[[str], bool]] = {
+    LANGUAGES: is_language,
+    MIME_TYPES: is_mime_type,
+    UNITS: is_valid_unit,
+}
 """System → whether a text is one of its codes."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from terminology.code_systems import CodeSystem, read_code_system
 from terminology.grammars import GRAMMARS
+from terminology.later_codes import is_later_code
 from terminology.published import published
 from terminology.value_sets import UNKNOWN, Contents, contents_of
 
@@ -25,6 +26,7 @@ class Terminology:
         self._find = find
         self._systems: dict[str, CodeSystem | None] = {}
         self._contents: dict[str, Contents] = {}
+        self._verdicts: dict[tuple[str, str], bool | None] = {}
 
     def code_system(self, url: str) -> CodeSystem | None:
         """The code system of that URL, or None where it is not known here (SNOMED CT, LOINC, a stranger's)."""
@@ -39,15 +41,33 @@ class Terminology:
 
     def is_code(self, system: str, code: str) -> bool | None:
         """Whether the system has the code. None: it cannot be told, because the system is not wholly known here."""
+        key = (system, code)
+        if key in self._verdicts:
+            return self._verdicts[key]
+        verdict = self._is_code(system, code)
+        if len(system) + len(code) <= _LONGEST_KEPT:
+            if len(self._verdicts) >= _MOST_KEPT:
+                self._verdicts.clear()
+            self._verdicts[key] = verdict
+        return verdict
+
+    def _is_code(self, system: str, code: str) -> bool | None:
         grammar = GRAMMARS.get(system)
         if grammar is not None:
             return grammar(code)
         known = self.code_system(system)
         if known is None:
             return None
-        if known.find(code) is not None:
+        if known.find(code) is not None or is_later_code(system, code):
             return True
         return False if known.is_complete else None
+
+    def is_of_another_edition(self, system: str, version: object) -> bool:
+        """Whether a Coding's ``version`` names another edition of its code system than the one that is known here."""
+        if version is None:
+            return False
+        known = self.code_system(system)
+        return known is not None and version != known.version
 
     def codes_below(self, system: str, code: str) -> frozenset[str]:
         """The code and all that it subsumes; the code alone where the system is not known."""
@@ -107,6 +127,8 @@ _MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
 _DEEPEST = 20
 """Value sets that name value sets."""
 _MOST_KEPT = 4096
+_LONGEST_KEPT = 256
+"""Characters of a system and code that are remembered: a client chooses them."""
 
 
 @lru_cache(maxsize=2048)

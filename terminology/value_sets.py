@@ -38,6 +38,14 @@ class Contents:
             return True
         return None if self.is_open or system in self.untold else False
 
+    def has_plain(self, code: str) -> bool | None:
+        """As ``has``, of a code without its system: where the element's type is code, string or uri."""
+        if any(code in codes for codes in self.codes.values()):
+            return True
+        if any(GRAMMARS[system](code) for system in self.grammars):
+            return True
+        return None if self.is_open or self.untold else False
+
     @property
     def systems(self) -> frozenset[str]:
         """Every system that a code inside can be of, as far as it can be told."""

@@ -26,6 +26,8 @@ class Element(msgspec.Struct, frozen=True):
     """Resource types that a Reference may name, or whose canonical stands here. ``Resource``: any."""
     codes: str | None = None
     """URL of the ValueSet that a code must come from (binding strength 'required')."""
+    extensible: str | None = None
+    """URL of the ValueSet that a code should come from where one of it fits (binding strength 'extensible')."""
     simple_quantity: bool = False
     """A Quantity that may not have a comparator."""
     summary: bool = False

@@ -1,4 +1,4 @@
-"""Required bindings: codes that must come from a ValueSet (https://hl7.org/fhir/R4/terminologies.html#required)."""
+"""Bindings: codes that must or should come from a ValueSet (https://hl7.org/fhir/R4/terminologies.html#strength)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from fhir_api.definitions.code_sets import CodeSet, code_set
+from fhir_api.validation.coded import is_inside
 from fhir_api.validation.primitives import CHECKS, PrimitiveCheck
 from fhir_api.validation.visit import Path, Problem, Visit
 
@@ -60,6 +61,17 @@ def bound_concept(url: str) -> Rule | None:
         codings = value.get("coding")
         if type(codings) is not list or not any(is_inside(coding) for coding in codings):
             visit.add(path, none_inside)
+
+    return check
+
+
+def bound_if_possible(type_: str, url: str) -> Rule:
+    """The rule for a code that should be in the ValueSet at ``url``: a warning where it is not, for who asks for advice."""
+    outside = Problem("code-invalid", f"A code of {url} should be here, unless none of them fits.")
+
+    def check(value: dict[str, Any], path: Path, visit: Visit) -> None:
+        if visit.advice and is_inside(type_, value, url, visit.terminology) is False:
+            visit.add(path, outside, "warning")
 
     return check
 

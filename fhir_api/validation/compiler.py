@@ -7,7 +7,7 @@ from threading import RLock
 
 from fhir_api.definitions.elements import PRIMITIVES, TYPES, Element, Property, properties_of
 from fhir_api.validation import members
-from fhir_api.validation.bindings import bound_code, bound_concept
+from fhir_api.validation.bindings import bound_code, bound_concept, bound_if_possible
 from fhir_api.validation.invariants import invariant_rules
 from fhir_api.validation.primitives import CHECKS
 from fhir_api.validation.references import ReferenceRule
@@ -101,6 +101,8 @@ def _rules(type_: str, element: Element) -> Iterator[Rule]:
             yield rule
     elif element.simple_quantity and type_ == "Quantity":
         yield simple_quantity
+    if element.extensible is not None and type_ in ("CodeableConcept", "Coding", "Quantity"):
+        yield bound_if_possible(type_, element.extensible)
 
 
 def _spellings(type_: str, element_name: str) -> Iterator[str]:

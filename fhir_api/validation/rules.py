@@ -24,6 +24,7 @@ BOTH = Problem("invariant", "An extension must not have both a value and extensi
 RELATIVE_URL = Problem(
     "value", "The url of an extension must be absolute, except inside another extension."
 )
+NO_SUCH_CODE = Problem("code-invalid", "The code system has no such code.")
 NO_COMPARATOR = Problem("structure", "This quantity must not have a comparator (SimpleQuantity).")
 
 
@@ -52,10 +53,35 @@ def extension(value: Json, path: Path, visit: Visit) -> None:
     elif not has_value:
         visit.add(path, NEITHER)
     url = value.get("url")
-    if type(url) is str and url and ":" not in url:
+    if type(url) is str and url:
+        if ":" in url:
+            visit.claims.extensions.append((path, url))
+            return
         parent = path[0]
         if parent is None or not _is_extension(parent):
             visit.add((path, "url", None), RELATIVE_URL)
+
+
+def claimed_profiles(value: Json, path: Path, visit: Visit) -> None:
+    """Takes note of ``meta.profile``."""
+    resource = path[0]
+    if "profile" in value and path[1] == "meta" and resource is not None:
+        visit.claims.profiles.append((resource, value["profile"]))
+
+
+def existing_code(value: Json, path: Path, visit: Visit) -> None:
+    """The code of a Coding or Quantity is one that its system has, where the system is known here.
+
+    https://hl7.org/fhir/R4/datatypes.html#Coding
+    """
+    system, code = value.get("system"), value.get("code")
+    if (
+        type(system) is str
+        and type(code) is str
+        and visit.terminology.is_code(system, code) is False
+        and not visit.terminology.is_of_another_edition(system, value.get("version"))
+    ):
+        visit.add((path, "code", None), NO_SUCH_CODE)
 
 
 def simple_quantity(value: Json, path: Path, visit: Visit) -> None:
@@ -186,7 +212,10 @@ NATIVE: Final[Mapping[str, Callable[[Invariant], Rule]]] = {
 TYPE_RULES: Final[Mapping[str, Rule]] = {
     "Attachment": attachment,
     "Bundle": bundle,
-    "Extension": extension,
     "Identifier": identifier,
+    "Extension": extension,
+    "Meta": claimed_profiles,
+    "Coding": existing_code,
+    **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration"), existing_code),
 }
 """Type → the rule that every instance of it must meet."""

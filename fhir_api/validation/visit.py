@@ -8,6 +8,7 @@ from typing import TypeAlias
 from fhir_api.errors import Issue
 from fhir_api.fhirpath import Node, references_within
 from fhir_api.fhirpath.evaluation import Resolver
+from terminology.terminology import Terminology
 
 MAX_ISSUES = 100
 MAX_ADVICE = 50
@@ -54,12 +55,37 @@ class Scope:
             self.refers_back.add(self.inside)
 
 
+@dataclass(slots=True)
+class Claims:
+    """What is to be held against profiles, once R4's own types have had their say."""
+
+    profiles: list[tuple[Path, object]] = field(default_factory=list)
+    """Resources and their ``meta.profile``."""
+    extensions: list[tuple[Path, str]] = field(default_factory=list)
+    """Extensions and their absolute urls."""
+
+
 class Visit:
     """What the checks of one validation share."""
 
-    __slots__ = ("_resolver", "bundle", "depth", "issues", "resource", "scope", "steps")
+    __slots__ = (
+        "_resolver",
+        "advice",
+        "bundle",
+        "claims",
+        "depth",
+        "issues",
+        "resource",
+        "scope",
+        "steps",
+        "terminology",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, terminology: Terminology, *, advice: bool = False) -> None:
+        self.terminology = terminology
+        self.advice = advice
+        """Whether warnings that cost time are wanted too."""
+        self.claims = Claims()
         self.issues: list[Issue] = []
         self.depth = 0
         self.resource = NOTHING

@@ -62,12 +62,25 @@ def test_whether_a_value_set_of_r4_holds_a_code(
 
 
 def test_what_is_loaded_comes_before_what_r4_publishes() -> None:
-    """AIAST is in a later edition of v3-ObservationValue than R4's."""
-    system = f"{THO}/v3-ObservationValue"
-    later: dict[str, Any] = {"content": "complete", "concept": [{"code": "AIAST"}]}
-    assert Terminology().is_code(system, "AIAST") is False
+    system = f"{THO}/v3-MaritalStatus"
+    later: dict[str, Any] = {"content": "complete", "concept": [{"code": "new"}]}
+    assert Terminology().is_code(system, "new") is False
     loaded = Terminology(lambda _, url: later if url == system else None)
-    assert loaded.is_code(system, "AIAST") is True
+    assert loaded.is_code(system, "new") is True
+    assert loaded.is_code(system, "M") is False
+
+
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [
+        (f"{THO}/v3-ObservationValue", "AIAST"),
+        (f"{THO}/v3-ActCode", "PROCESSINLINELABEL"),
+        ("http://dicom.nema.org/resources/ontology/DCM", "130569"),
+    ],
+)
+def test_codes_that_came_after_r4_are_codes(system: str, code: str) -> None:
+    """https://terminology.hl7.org/CodeSystem-v3-ObservationValue.html, PS3.16 annex D"""
+    assert Terminology().is_code(system, code) is True
 
 
 def test_codes_below_and_above_follow_the_hierarchy_and_else_are_the_code_alone() -> None:

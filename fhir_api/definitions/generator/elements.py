@@ -89,6 +89,8 @@ def _element(element: Table, definition: Table) -> Table:
     binding = element.get("binding", {})
     if binding.get("strength") == "required":
         row["codes"] = binding["valueSet"].partition("|")[0]
+    if binding.get("strength") == "extensible":
+        row["extensible"] = binding["valueSet"].partition("|")[0]
     if element.get("isSummary"):
         row["summary"] = True
     if element.get("isModifier"):

@@ -11,7 +11,7 @@ Table = dict[str, Any]
 # fmt: off
 CHECKED = frozenset({
     "id", "path", "sliceName", "slicing", "min", "max", "contentReference", "type", "binding", "constraint",
-    "maxLength",
+    "maxLength", "isModifier",
 })
 CHECKED_CHOICES = ("fixed", "pattern", "minValue", "maxValue")
 KEPT = (
@@ -19,6 +19,15 @@ KEPT = (
     "contextInvariant",
 )
 # fmt: on
+CORE = "http://hl7.org/fhir/StructureDefinition/"
+ANYWHERE = frozenset(
+    {
+        f"{CORE}structuredefinition-fhir-type",
+        f"{CORE}structuredefinition-normative-version",
+        f"{CORE}regex",
+    }
+)
+"""Extensions that R4's own definitions have in other places than they say: their contexts are left out."""
 
 
 def profiles(package: DefinitionsPackage) -> Table:
@@ -33,6 +42,8 @@ def profiles(package: DefinitionsPackage) -> Table:
 
 def _profile(resource: Table) -> Table:
     row = {name: resource[name] for name in KEPT if name in resource}
+    if resource["url"] in ANYWHERE:
+        del row["context"]
     elements = [_element(element) for element in resource["differential"]["element"]]
     return {
         "resourceType": "StructureDefinition",

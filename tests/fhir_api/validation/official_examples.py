@@ -15,6 +15,11 @@ _NO_ANCESTOR = "a logical model that is not abstract and has no baseDefinition (
 _OTHER_ID = "a fullUrl that ends with another id than the resource's"
 _BARE_OID = "an identifier of urn:ietf:rfc:3986 that is an OID without urn:oid:"
 _UPPER_CASE = "a UUID in upper case"
+_NO_UNIT = "a unit that UCUM does not have (ea, mEq, TAB, drop, mcg, month, tbl, ml/hr)"
+_NO_FORM = "a code that v3-orderableDrugForm does not have (Tab, tab, Vial, patch)"
+_MISPLACED = (
+    "an extension where its definition does not allow it (valueset-concept-comments, translation)"
+)
 _LONG_ID = "an id of 67 characters, where 64 are allowed; name and status of the guide are missing"
 
 _RELATIVE_CANONICALS: Mapping[str, str] = {
@@ -52,6 +57,33 @@ DEFECTIVE: Mapping[str, str] = {
     "PlanDefinition-example-cardiology-os.json": "a canonical #id that nothing contained has",
     "StructureDefinition-Consent.json": _BARE_OID,
     "TerminologyCapabilities-example.json": _UPPER_CASE,
+    **dict.fromkeys(
+        [
+            "Bundle-father.json",
+            "Claim-760151.json",
+            "Claim-760152.json",
+            "VisionPrescription-33124.json",
+            *(f"MedicationDispense-meddisp03{n}.json" for n in ("09", 13, 18, 24, 27, 28, 29)),
+            *(f"MedicationRequest-medrx03{n}.json" for n in ("04", 14, 19, 22, 25, 26, 28, 29)),
+            *(f"MedicationRequest-medrx03{n}.json" for n in (34, 35)),
+        ],
+        _NO_UNIT,
+    ),
+    **dict.fromkeys(
+        [
+            "Medication-med0304.json",
+            "Medication-med0309.json",
+            "MedicationAdministration-medadmin0312.json",
+            "MedicationDispense-meddisp0301.json",
+            "MedicationDispense-meddisp0325.json",
+            "MedicationRequest-medrx0313.json",
+            "MedicationRequest-medrx0327.json",
+            *(f"MedicationStatement-example00{n}.json" for n in (1, 2, 3)),
+        ],
+        _NO_FORM,
+    ),
+    "Bundle-valuesets.json": _MISPLACED,
+    "CodeSystem-dicom-dcim.json": _MISPLACED,
     "ActivityDefinition-blood-tubes-supply.json": _EMPTY_NARRATIVE,
     "ActivityDefinition-heart-valve-replacement.json": _EMPTY_NARRATIVE,
     "Bundle-dataelements.json": "hundreds of entries share their fullUrl (bdl-7)",
