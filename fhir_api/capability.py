@@ -47,11 +47,16 @@ OF_ALL_TYPES = ("_id", "_lastUpdated", "_profile", "_security", "_source", "_tag
 COMPARTMENT_URL = "http://hl7.org/fhir/CompartmentDefinition/"
 
 
+SupportedProfiles = tuple[tuple[str, str], ...]
+"""Resource type and canonical URL of each profile that is loaded or stored."""
+
+
 async def metadata(api: Api, request: Request) -> Response:
     """200 with the CapabilityStatement, 304 where the client has it. Open to everybody."""
     parameters = api.search_parameters.active
+    profiles = api.validator.profiles.supported
     # The first one reads every type's parameters, which takes a while.
-    before, after, digest = await asyncio.to_thread(_statement, api.options, parameters)
+    before, after, digest = await asyncio.to_thread(_statement, api.options, parameters, profiles)
     url = orjson.dumps(request.base_url)
     tag = f'W/"{hashlib.sha256(digest + url).hexdigest()[:16]}"'
     headers = (("ETag", tag), ("Cache-Control", "max-age=60"))
@@ -69,22 +74,29 @@ def software_version() -> str:
 
 
 @lru_cache(maxsize=2)
-def _statement(options: ApiOptions, parameters: SearchParameters) -> tuple[bytes, bytes, bytes]:
+def _statement(
+    options: ApiOptions, parameters: SearchParameters, profiles: SupportedProfiles
+) -> tuple[bytes, bytes, bytes]:
     """The JSON before and after the base URL, which a client may choose by its Host, and a digest of both."""
     place = "http://base-url.invalid"
-    body = orjson.dumps(capability_statement(place, options, parameters))
+    body = orjson.dumps(capability_statement(place, options, parameters, profiles))
     before, _, after = body.partition(orjson.dumps(place))
     return before, after, hashlib.sha256(body).digest()
 
 
 def capability_statement(
-    base_url: str, options: ApiOptions, parameters: SearchParameters = R4_PARAMETERS
+    base_url: str,
+    options: ApiOptions,
+    parameters: SearchParameters = R4_PARAMETERS,
+    profiles: SupportedProfiles = (),
 ) -> dict[str, Any]:
     """What this server can do, as a JSON tree."""
     rest: dict[str, Any] = {
         "mode": "server",
         "security": {"description": "A bearer token; only metadata is open."},
-        "resource": [_resource(type, options, parameters) for type in sorted(RESOURCE_TYPES)],
+        "resource": [
+            _resource(type, options, parameters, profiles) for type in sorted(RESOURCE_TYPES)
+        ],
         "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
         "searchParam": [
             *(_parameter(parameters.of("Basic")[code]) for code in OF_ALL_TYPES),
@@ -110,11 +122,14 @@ def capability_statement(
     }
 
 
-def _resource(type: str, options: ApiOptions, known: SearchParameters) -> dict[str, Any]:
+def _resource(
+    type: str, options: ApiOptions, known: SearchParameters, profiles: SupportedProfiles
+) -> dict[str, Any]:
     parameters = sorted(known.of(type).values(), key=lambda parameter: parameter.code)
     row: dict[str, Any] = {
         "type": type,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
+        "supportedProfile": [url for of_type, url in profiles if of_type == type],
         "interaction": [{"code": code} for code in INTERACTIONS],
         "versioning": "versioned-update",
         "readHistory": True,

@@ -15,6 +15,8 @@ from starlette.routing import Route, Router
 
 from fhir_api.api import Api, ApiOptions
 from fhir_api.asgi import Application, Receive, Scope, Send, fhir_app
+from fhir_api.conformance.conformance import Conformance
+from fhir_api.conformance.library import TYPES as DEFINITION_TYPES
 from fhir_api.conformance.watcher import Watcher
 from fhir_api.jobs.runner import JobRunner
 from fhir_api.operations.reindex import begin_where_outdated
@@ -23,9 +25,10 @@ from fhir_api.tasks.sweeper import keep_sweeping
 from fhir_api.validation import Validator
 from healthvision.authentication import ReportLinks, TokenAuthentication
 from healthvision.cors import with_cors
+from healthvision.guides import guides_of
 from healthvision.keys import deployment_key, derived
 from healthvision.report_page import report_route
-from healthvision.settings import Settings
+from healthvision.settings import Settings, UnknownProfiles
 from healthvision.uploads import admission, archive_of, subject_named_in_files
 from imaging.dicomweb.handlers import DicomWeb
 from imaging.dicomweb.routes import dicomweb_app
@@ -94,14 +97,18 @@ def build_app(settings: Settings) -> App:
 
     Raises:
         StoreUnavailable: the data folder cannot be used.
+        PackageInvalid: an implementation guide cannot be used.
     """
+    guides = guides_of(settings)
     key = deployment_key(settings.data_dir)
     fhir_url = settings.fhir_url
     store = SqliteStore.open(settings.data_dir, search_limit_s=settings.search_limit_s)
     watcher = Watcher(store)
     api = Api(
         store=store,
-        validator=Validator(),
+        validator=Validator(
+            unknown_profiles_are_errors=settings.unknown_profiles is UnknownProfiles.ERROR
+        ),
         options=ApiOptions(
             base_url=fhir_url,
             max_body_bytes=settings.body_limit_bytes,
@@ -125,6 +132,7 @@ def build_app(settings: Settings) -> App:
         watcher=watcher,
     )
     watcher.listen(("SearchParameter",), api.search_parameters.changed)
+    watcher.listen(DEFINITION_TYPES, Conformance(api.validator, guides).changed)
     authenticate = TokenAuthentication(settings.token, settings.worker_token)
     links = ReportLinks(derived(key, "report links"))
     archive = archive_of(api, settings.upload_limit_bytes)

@@ -28,6 +28,10 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The models that this installation can run.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+ig_app = typer.Typer(
+    help="Implementation guides: profiles, value sets and code systems.", no_args_is_help=True
+)
+app.add_typer(ig_app, name="ig")
 
 console = Console()
 errors = Console(stderr=True)
@@ -187,6 +191,30 @@ def models_show(
     from healthvision.model_listing import show_model
 
     raise typer.Exit(show_model(console, name, as_json=as_json))
+
+
+@ig_app.command("add")
+def ig_add(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, readable=True, help="A FHIR package (.tgz), or a folder of JSON files."
+        ),
+    ],
+    data_dir: DataDir = None,
+) -> None:
+    """Check a guide and keep a copy of it beside the data; the server uses it from its next start."""
+    from healthvision.guides import add_guide
+
+    raise typer.Exit(add_guide(_settings(data_dir=data_dir), file))
+
+
+@ig_app.command("list")
+def ig_list(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the guides that the server uses."""
+    from healthvision.guides import list_guides
+
+    raise typer.Exit(list_guides(_settings(data_dir=data_dir), console, as_json=as_json))
 
 
 @app.command("settings")

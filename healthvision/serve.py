@@ -11,6 +11,8 @@ import time
 import httpx
 import typer
 
+from fhir_api.conformance.packages import PackageInvalid
+from healthvision.guides import guides_of
 from healthvision.settings import Settings
 from healthvision.supervisor import Supervisor
 
@@ -20,7 +22,14 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def serve(settings: Settings, *, api_processes: int, with_worker: bool) -> int:
-    """Serves until a signal. Answers the exit code: 0 after SIGTERM, 2 where the address cannot be had."""
+    """Serves until a signal. Answers the exit code: 0 after SIGTERM, 2 where the address cannot be had or an
+    implementation guide cannot be used.
+    """
+    try:
+        guides_of(settings)
+    except PackageInvalid as error:
+        typer.echo(str(error), err=True)
+        return 2
     supervisor = Supervisor(environment={}, report=lambda line: typer.echo(line, err=True))
     supervisor.handle_signals()
     try:

@@ -39,6 +39,20 @@ class EngineChoice(StrEnum):
     TORCH = "torch"
 
 
+class UnknownProfiles(StrEnum):
+    """What a resource that claims a profile that is not loaded is: accepted with a warning, or refused."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class References(StrEnum):
+    """Whether a resource is refused that refers to one that is not here."""
+
+    UNCHECKED = "unchecked"
+    EXIST = "exist"
+
+
 class SettingsError(Exception):
     """A setting is wrong. The message is one sentence that names the variable and what is wrong with it."""
 
@@ -130,6 +144,18 @@ class Settings(BaseSettings):
     )
     include_limit: int = Field(
         1000, ge=1, description="Resources that includes may add to a search page"
+    )
+    ig_dir: Path | None = Field(
+        None,
+        description="Folder of implementation guides to load: FHIR packages (.tgz) and folders of JSON",
+    )
+    unknown_profiles: UnknownProfiles = Field(
+        UnknownProfiles.WARNING,
+        description="A meta.profile that is not loaded: a warning of $validate, or an error of every write",
+    )
+    references: References = Field(
+        References.UNCHECKED,
+        description="Whether what a resource refers to on this server has to exist when it is written",
     )
     engine: EngineChoice = Field(EngineChoice.AUTO, description="Engine that runs the models")
     out_of_scope: OutOfScope = Field(

@@ -18,6 +18,7 @@ from fhir_api.operations.everything import everything
 from fhir_api.operations.lease import heartbeat, progress, release
 from fhir_api.operations.meta import meta, meta_add, meta_delete
 from fhir_api.operations.reindex import reindex
+from fhir_api.operations.validate import validate
 
 Handler = Callable[[Api, Request], Awaitable[Response]]
 
@@ -140,6 +141,14 @@ _ALL: tuple[Operation, ...] = (
         handler=reindex,
         changes_state=True,
         may_take_long=True,
+    ),
+    Operation(
+        name="validate",
+        levels=frozenset({Level.TYPE, Level.INSTANCE}),
+        definition="http://hl7.org/fhir/OperationDefinition/Resource-validate",
+        documentation="Everything that is wrong with a resource, by R4 and by profiles; stores nothing.",
+        handler=validate,
+        needs=Interaction.READ,
     ),
 )
 
