@@ -97,21 +97,23 @@ class JobRunner:
         holding = asyncio.create_task(self._keep_holding(running))
         try:
             await asyncio.wait((work, holding), return_when=asyncio.FIRST_COMPLETED)
-            if work.done() and not work.cancelled() and work.exception() is None:
-                await self._keep(id, work.result())
-        except StoreError as error:
-            log.warning("job_failed", job_request=job.request_id, error=type(error).__name__)
+            if work.done():
+                await self._keep(id, await work)
+        except Cancelled:
+            log.info("job_cancelled", request_id=job.request_id)
+        except (StoreError, FhirError) as error:  # it is begun again when its lease has run out
+            log.warning("job_failed", request_id=job.request_id, error=type(error).__name__)
         finally:
             for task in (work, holding):
                 task.cancel()
-                with suppress(asyncio.CancelledError, Cancelled, StoreError):
-                    await task
+            await asyncio.gather(work, holding, return_exceptions=True)
 
     async def _answer(self, job: Job, running: Running) -> Response:
         """The operation's answer, a refusal too.
 
         Raises:
             Cancelled: nobody wants it.
+            FhirError: the store cannot for now: no answer to keep.
         """
         try:
             body = await self._api.store.blobs.get(job.body) if job.body else b""
@@ -123,7 +125,10 @@ class JobRunner:
         except Cancelled:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary, as ``routes.handle``
-            return error_response(refusal_of(error, job.method, job.request_id))
+            refusal = refusal_of(error, job.method, job.request_id)
+        if refusal.category is Category.TRANSIENT:
+            raise refusal
+        return error_response(refusal)
 
     async def _keep_holding(self, running: Running) -> None:
         """Renews the lease until it is lost: then the work is not wanted any more."""

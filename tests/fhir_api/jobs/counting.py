@@ -18,6 +18,7 @@ from fhir_api.operations import registry
 from fhir_api.operations.parameters import parameters_of, parameters_response
 from fhir_api.operations.registry import Level, Operation
 from fhir_api.validation import Validator
+from store.errors import StoreUnavailable
 from store.sqlite import SqliteStore
 
 
@@ -30,6 +31,8 @@ async def count(api: Api, request: Request) -> Response:
         raise FhirError(Category.BUSINESS_RULE, "It does not count today.")
     if mood == "break":
         raise RuntimeError("Anna Tester, born 1974")
+    if mood == "stumble":
+        raise StoreUnavailable("no space left")
     begun = int(request.job.checkpoint or 0) if request.job else 0
     for number in range(begun, to):
         if request.job:

@@ -125,6 +125,18 @@ async def test_an_unexpected_error_ends_the_job_and_tells_nothing(api: Api, clie
     assert b"Anna" not in reply.body
 
 
+async def test_a_store_that_cannot_for_now_is_no_answer(
+    api: Api, client: Client, clock: Clock
+) -> None:
+    url = await start(client, mood="stumble")
+    for _ in range(3):
+        await run(api)
+        assert (await client.get(url)).status == 202
+        clock.forward(LEASE_S + 1)
+    await run(api)
+    assert (await lost(client, url)).status == 500
+
+
 async def test_only_who_started_a_job_sees_it(api: Api, client: Client) -> None:
     url = await start(client)
     await run(api)
