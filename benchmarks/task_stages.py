@@ -90,7 +90,9 @@ def _steps(reader: Reader, dicom: bytes) -> Result:
         "explain: colour", lambda: layers(reading.seen.plain, reading.prediction, scale)
     )
     steps.take("explain: overlay as PNG", lambda: beside_scale((drawn.coloured,), scale))
-    steps.take("explain: map as PNG", lambda: map_picture(reading.prediction, scale))
+    steps.take(
+        "explain: map as PNG", lambda: map_picture(drawn, (image.rows, image.columns), scale)
+    )
     now = datetime.now(UTC)
     result = Result(
         case=Case("task", "Patient/benchmark", "ImagingStudy/x", "1.2", "1.3", "2026-01-01"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from functools import lru_cache
 
 from reportlab import rl_config
 from reportlab.lib.colors import HexColor
@@ -51,6 +52,13 @@ def report_pdf(result: Result, radiograph_jpeg: bytes, overlay_jpeg: bytes) -> b
     return file.getvalue()
 
 
+@lru_cache(maxsize=256)
+def _lines(text: str, font: str, size: float, width: float) -> list[str]:
+    """The text in lines of this width. Most of a report's sentences stand in every other, too."""
+    lines: list[str] = simpleSplit(text, font, size, width)
+    return lines
+
+
 class _Jpeg(ImageReader):  # type: ignore[misc]
     """Told from others by its file, not by its pixels: so they need not be decoded to be embedded."""
 
@@ -78,7 +86,7 @@ class _Page:
     def text(
         self, text: str, size: float, *, font: str = _REGULAR, soft: bool = False, after: float = 2
     ) -> None:
-        for line in simpleSplit(text, font, size, _WIDTH):
+        for line in _lines(text, font, size, _WIDTH):
             self.room(size * 1.35)
             self.y -= size * 1.35
             self.canvas.setFillColor(_SOFT if soft else _INK)
@@ -88,7 +96,7 @@ class _Page:
 
     def notice(self, text: str) -> None:
         size, pad = 9.5, 6.0
-        lines = simpleSplit(text, _REGULAR, size, _WIDTH - 4 * pad)
+        lines = _lines(text, _REGULAR, size, _WIDTH - 4 * pad)
         height = len(lines) * size * 1.35 + 2 * pad
         self.room(height)
         self.y -= height
@@ -144,7 +152,7 @@ class _Page:
         self.text(heading, 11, font=_BOLD)
         indent = 34 * mm
         for name, value in rows:
-            lines = simpleSplit(value, _REGULAR, 8.5, _WIDTH - indent)
+            lines = _lines(value, _REGULAR, 8.5, _WIDTH - indent)
             self.room(len(lines) * 11.5)
             self.canvas.setFont(_REGULAR, 8.5)
             for number, line in enumerate(lines):

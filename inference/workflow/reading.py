@@ -144,7 +144,9 @@ class Reader:
         scale = self.manifest.explanation.full_scale_logit
         drawn = layers(reading.seen.plain, reading.prediction, scale)
         overlay = self._encoder.submit(beside_scale, (drawn.coloured,), scale)
-        heat = self._encoder.submit(map_picture, reading.prediction, scale)
+        heat = self._encoder.submit(
+            map_picture, drawn, reading.prediction.standardised.shape, scale
+        )
         coloured = np.asarray(drawn.coloured)
         red_over_blue = coloured[::4, ::4, 0].astype(np.int16) - coloured[::4, ::4, 2]
         return Explanation(

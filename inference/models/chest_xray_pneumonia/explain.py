@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,10 +64,12 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layers:
-    """The radiograph in grey, and the same with the evidence in colour; of one size."""
+    """The radiograph in grey, the same with the evidence in colour, and the evidence alone; of one size."""
 
     plain: Image.Image
     coloured: Image.Image
+    evidence: Image.Image
+    """8 bit: 0 is none, 255 the full scale or more."""
 
 
 def evidence_in_image(prediction: Prediction, shape: tuple[int, int] | None = None) -> Floats:
@@ -88,20 +90,19 @@ def evidence_in_image(prediction: Prediction, shape: tuple[int, int] | None = No
     return whole
 
 
-def map_picture(prediction: Prediction, full_scale_logit: float) -> Picture:
-    """Draw the raw map of the whole original image, in 8 bit and at most 512 pixels a side.
+def map_picture(drawn: Layers, original: tuple[int, int], full_scale_logit: float) -> Picture:
+    """The raw map of the whole image, in 8 bit and at most 512 pixels a side.
 
-    0 = none, 255 = `full_scale_logit` or more; the scale and the size of the original also stand
-    in the PNG's text.
+    0 = none, 255 = `full_scale_logit` or more; the scale and the size of the original, (rows, columns), also
+    stand in the PNG's text.
     """
-    rows, columns = prediction.standardised.shape
-    shares = _shares(prediction, _reduced(rows, columns), full_scale_logit)
+    rows, columns = original
     text = {
         "full_scale_logit": f"{full_scale_logit:g}",
         "original_rows": str(rows),
         "original_columns": str(columns),
     }
-    return _picture(shares, text)
+    return _picture(drawn.evidence, text)
 
 
 def displayed(image: Pixels) -> Bytes:
@@ -129,7 +130,7 @@ def layers(plain: Bytes, prediction: Prediction, full_scale_logit: float) -> Lay
     shares = _shares(prediction, (rows, columns), full_scale_logit)
     tint = shares.point([round(STRONGEST_TINT * level) for level in range(256)])
     coloured = Image.composite(_coloured(shares), grey.convert("RGB"), tint)
-    return Layers(grey, coloured)
+    return Layers(grey, coloured, shares)
 
 
 def beside_scale(pictures: Sequence[Image.Image], full_scale_logit: float) -> Picture:
@@ -158,12 +159,17 @@ def _shares(prediction: Prediction, shape: tuple[int, int], full_scale_logit: fl
 
 def _coloured(shares: Image.Image) -> Image.Image:
     """Paint 8 bit shares; the dark third of the colours is left out, being invisible on lung."""
+    painted = shares.copy()
+    painted.putpalette(_palette())
+    return painted.convert("RGB")
+
+
+@cache
+def _palette() -> bytes:
     at = np.linspace(0.35, 1, 256) * (len(INFERNO) - 1)
     anchors = np.arange(len(INFERNO))
-    palette = np.stack([np.interp(at, anchors, channel) for channel in INFERNO.T], axis=1)
-    painted = shares.copy()
-    painted.putpalette((palette + 0.5).astype(np.uint8).tobytes())
-    return painted.convert("RGB")
+    colours = np.stack([np.interp(at, anchors, channel) for channel in INFERNO.T], axis=1)
+    return (colours + 0.5).astype(np.uint8).tobytes()
 
 
 @lru_cache(maxsize=64)

@@ -129,8 +129,9 @@ def test_evidence_lies_on_the_original_grid_and_only_where_the_model_looked(
 
 
 def test_the_map_is_a_grey_png_with_its_scale(model: ChestXrayPneumonia) -> None:
-    prediction = model.predict(drawn_chest(1000, 800))
-    picture = map_picture(prediction, SCALE)
+    image = drawn_chest(1000, 800)
+    prediction = model.predict(image)
+    picture = map_picture(layers(displayed(image), prediction, SCALE), image.shape, SCALE)
     opened = Image.open(io.BytesIO(picture.png))
     assert (opened.mode, opened.size) == ("L", (picture.columns, picture.rows))
     assert max(opened.size) <= 512
