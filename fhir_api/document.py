@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NoReturn
@@ -70,14 +69,16 @@ def _string_quotes(body: bytes) -> int:
 
 
 def _parse_slowly(body: bytes, refused: orjson.JSONDecodeError) -> Any:  # noqa: ANN401
-    """What only the fast parser refuses: numbers beyond a double (1e400), which are legal JSON."""
+    """What only the fast parser refuses: numbers beyond a double (1e400), which are legal JSON.
+
+    They are infinite here, and so the validator refuses them with their place: what is stored, all can read.
+    """
     try:
         return json.loads(
             body.decode("utf-8"),
             object_pairs_hook=_object_of_pairs,
             parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_finite_integer,
+            parse_int=_integer,
         )
     except RecursionError as exc:
         raise FhirError(Category.STRUCTURE, "The body is nested too deep.", "http.body") from exc
@@ -99,12 +100,8 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _finite(text: str) -> float:
-    return max(-sys.float_info.max, min(sys.float_info.max, float(text)))
-
-
-def _finite_integer(text: str) -> int | float:
-    return int(text) if len(text) < 19 else _finite(text)
+def _integer(text: str) -> int | float:
+    return int(text) if len(text) < 19 else float(text)
 
 
 def depth(tree: Tree) -> int:

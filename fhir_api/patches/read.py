@@ -7,9 +7,8 @@ import binascii
 from collections.abc import Callable
 from functools import partial
 
-import orjson
-
 from fhir_api.api import Api
+from fhir_api.document import parse
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import FHIR_JSON
 from fhir_api.interactions.write import draft
@@ -18,6 +17,9 @@ from fhir_api.patches.fhirpath_patch import apply_fhirpath_patch, read_fhirpath_
 from fhir_api.patches.json_patch import apply_json_patch, read_json_patch
 
 JSON_PATCH = "application/json-patch+json"
+
+DEEPEST = 250
+"""Levels of an entry's resource, whose Bundle has met the deployment's own limit already."""
 
 Patch = Callable[[bytes], bytes]
 """A resource's JSON → what the patch makes of it; raises FhirError where it cannot be applied."""
@@ -50,7 +52,7 @@ def patch_of_entry(resource: bytes) -> tuple[str, bytes]:
     Raises:
         FhirError: it is not that, or its data are not base64.
     """
-    tree = orjson.loads(resource)
+    tree = parse(resource, DEEPEST)
     data, content_type = tree.get("data"), tree.get("contentType")
     if tree.get("resourceType") == "Parameters":
         return FHIR_JSON, resource

@@ -27,6 +27,17 @@ async def test_each_entry_of_a_batch_stands_alone(client: Client) -> None:
     assert answers[5]["resource"]["total"] == 1
 
 
+async def test_an_entry_whose_resource_is_none_is_refused_on_its_own(client: Client) -> None:
+    await client.put("Patient/a", patient(id="a"))
+    for method in ("PATCH", "PUT", "POST"):
+        for resource in ("x", 1, [], None, {}, True):
+            url = "Patient" if method == "POST" else "Patient/a"
+            made = {**entry(method, url), "resource": resource}
+            refused, read = (await client.batch(made, entry("GET", "Patient/a"))).json["entry"]
+            assert refused["response"]["status"][:3] in {"400", "422"}
+            assert read["response"]["status"] == "200 OK"
+
+
 async def test_each_entry_of_a_batch_is_authorised_on_its_own(client: Client) -> None:
     await client.put("Patient/a", patient(id="a"))
     reply = await client.calling_as(WORKER).batch(
