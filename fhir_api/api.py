@@ -56,6 +56,8 @@ class ApiOptions:
     commit_attempts: int = 20
     """How often a write is decided again when somebody else's came first."""
     software_name: str = "HealthVision"
+    references_must_exist: bool = False
+    """Whether what a resource refers to on this server has to be there when a client writes it."""
     lease_s: float = 30.0
     """How long a claimed Task stays its worker's without a heartbeat, where the worker does not say."""
     attempt_limit: int = 5

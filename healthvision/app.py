@@ -28,7 +28,7 @@ from healthvision.cors import with_cors
 from healthvision.guides import guides_of
 from healthvision.keys import deployment_key, derived
 from healthvision.report_page import report_route
-from healthvision.settings import Settings, UnknownProfiles
+from healthvision.settings import References, Settings, UnknownProfiles
 from healthvision.uploads import admission, archive_of, subject_named_in_files
 from imaging.dicomweb.handlers import DicomWeb
 from imaging.dicomweb.routes import dicomweb_app
@@ -126,6 +126,7 @@ def build_app(settings: Settings) -> App:
             chain_limit=settings.chain_limit,
             include_limit=settings.include_limit,
             cursor_key=derived(key, "page cursors"),
+            references_must_exist=settings.references is References.EXIST,
             attempt_limit=settings.attempt_limit,
             lease_s=settings.lease_s,
         ),

@@ -7,6 +7,7 @@ from fhir_api.api import Api
 from fhir_api.http import Request, Response, query_pairs
 from fhir_api.interactions.binary import binary_draft, is_raw
 from fhir_api.interactions.conditional import NOT_CRITERIA, find_one
+from fhir_api.interactions.existence import with_existing_targets
 from fhir_api.interactions.representation import written
 from fhir_api.interactions.write import (
     Decision,
@@ -42,7 +43,9 @@ async def create(api: Api, request: Request, type: str) -> Response:
         resource = resource or draft(api, type, request.body)
         return await _created(api, request, resource, guards)
 
-    version, status = await decide_and_commit(api, decision)
+    version, status = await decide_and_commit(
+        api, with_existing_targets(api, request.base_url, decision)
+    )
     return await written(api, request, version, status)
 
 

@@ -7,6 +7,7 @@ from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response
 from fhir_api.interactions.conditional import check_preconditions, find_one, require_if_match
+from fhir_api.interactions.existence import with_existing_targets
 from fhir_api.interactions.representation import content_of, written
 from fhir_api.interactions.update import require_id
 from fhir_api.interactions.write import (
@@ -37,7 +38,12 @@ async def patch(api: Api, request: Request, type: str, id: str) -> Response:
         require_if_match(api, request.caller, current, request.headers.get("if-match"), type)
         return await _patched(api, request, change, current, type)
 
-    return await written(api, request, await decide_and_commit(api, decision), 200)
+    return await written(
+        api,
+        request,
+        await decide_and_commit(api, with_existing_targets(api, request.base_url, decision)),
+        200,
+    )
 
 
 async def conditional_patch(api: Api, request: Request, type: str) -> Response:
@@ -54,7 +60,12 @@ async def conditional_patch(api: Api, request: Request, type: str) -> Response:
         current = matches.versions[0] if matches.versions else None
         return await _patched(api, request, change, current, type, (matches.guard,))
 
-    return await written(api, request, await decide_and_commit(api, decision), 200)
+    return await written(
+        api,
+        request,
+        await decide_and_commit(api, with_existing_targets(api, request.base_url, decision)),
+        200,
+    )
 
 
 async def _patched(

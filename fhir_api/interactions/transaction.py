@@ -16,6 +16,7 @@ from fhir_api.document import Tree
 from fhir_api.errors import ALL_OK, Category, FhirError, Issue, outcome_bytes
 from fhir_api.http import Request, Response, preference
 from fhir_api.interactions.entries import Entry, answered, request_of, version_response
+from fhir_api.interactions.existence import with_existing_targets
 from fhir_api.interactions.links import replace_links, require_no_placeholder
 from fhir_api.interactions.references import ConditionalReferences, Written
 from fhir_api.interactions.representation import page_content_of
@@ -66,7 +67,11 @@ async def transaction(
         finder = TargetFinder(api, request, fresh)
         return await _decided(api, request, await finder.find(writing))
 
-    done = await decide_and_commit(api, decision) if writing else {}
+    done = (
+        await decide_and_commit(api, with_existing_targets(api, request.base_url, decision))
+        if writing
+        else {}
+    )
     return [await _answer(api, request, entry, done, handle) for entry in entries]
 
 

@@ -9,6 +9,7 @@ from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response
 from fhir_api.interactions.binary import binary_draft, is_raw
 from fhir_api.interactions.conditional import check_preconditions, find_one, require_if_match
+from fhir_api.interactions.existence import with_existing_targets
 from fhir_api.interactions.representation import written
 from fhir_api.interactions.write import (
     Decision,
@@ -39,7 +40,9 @@ async def update(api: Api, request: Request, type: str, id: str) -> Response:
         require_if_match(api, request.caller, current, request.headers.get("if-match"), type)
         return await _updated(api, request, resource, id, current, ())
 
-    version, status = await decide_and_commit(api, decision)
+    version, status = await decide_and_commit(
+        api, with_existing_targets(api, request.base_url, decision)
+    )
     return await written(api, request, version, status)
 
 
@@ -68,7 +71,9 @@ async def conditional_update(api: Api, request: Request, type: str) -> Response:
             raise FhirError(Category.CONFLICT, text, f"{type}.id")
         return await _updated(api, request, resource, id, stored, guards)
 
-    version, status = await decide_and_commit(api, decision)
+    version, status = await decide_and_commit(
+        api, with_existing_targets(api, request.base_url, decision)
+    )
     return await written(api, request, version, status)
 
 
