@@ -18,7 +18,9 @@ from fhirclient.server import FHIRNotFoundException, FHIRServer
 
 from tests.deployment import OPERATOR_TOKEN, Deployment
 from tests.services.clients.stories import (
+    EVERYTHING_IN,
     identified,
+    observation_of,
     transaction,
 )
 
@@ -90,6 +92,15 @@ def test_a_patch_and_the_history(smart: FHIRServer) -> None:
     assert Patient(patched.json()).active is False
     history = Bundle.read_from(f"Patient/{patient.id}/_history", smart)
     assert [entry.request.method for entry in history.entry] == ["PATCH", "POST"]
+
+
+def test_validate_and_everything(smart: FHIRServer) -> None:
+    patient = made(smart, "fhirclient-ops")
+    Observation(observation_of(patient.id)).create(smart)
+    outcome = OperationOutcome(smart.post_json("Patient/$validate", patient.as_json()).json())
+    assert not [issue for issue in outcome.issue if issue.severity in {"error", "fatal"}]
+    bundle = Bundle.read_from(f"Patient/{patient.id}/$everything", smart)
+    assert {entry.resource.resource_type for entry in bundle.entry} == EVERYTHING_IN
 
 
 def test_a_refusal_is_an_operation_outcome(smart: FHIRServer) -> None:

@@ -13,8 +13,10 @@ from fhirpy.base.exceptions import (
 
 from tests.deployment import OPERATOR_TOKEN, Deployment
 from tests.services.clients.stories import (
+    EVERYTHING_IN,
     PATCH_TO_INACTIVE,
     identified,
+    observation_of,
     transaction,
 )
 
@@ -97,6 +99,16 @@ def test_a_patch_and_the_history(client: SyncFHIRClient) -> None:
     assert patched["active"] is False
     history = client.execute(f"{url}/_history", method="get")
     assert [entry["request"]["method"] for entry in history["entry"]] == ["PATCH", "POST"]
+
+
+def test_validate_and_everything(client: SyncFHIRClient) -> None:
+    patient = client.resource("Patient", **identified("fhirpy-ops"))
+    assert patient.is_valid()
+    assert not client.resource("Patient", gender="unheard-of").is_valid()
+    patient.save()
+    client.resource("Observation", **observation_of(patient.id)).save()
+    bundle = patient.execute("$everything", method="get")
+    assert {entry["resource"]["resourceType"] for entry in bundle["entry"]} == EVERYTHING_IN
 
 
 def test_a_refusal_is_an_operation_outcome(client: SyncFHIRClient, server: Deployment) -> None:

@@ -19,6 +19,7 @@ STEPS = [
     "transaction",
     "patch",
     "meta",
+    "operations",
     "delete",
     "errors",
 ]

@@ -19,6 +19,7 @@ STEPS = {
     "conditional create",
     "transaction",
     "patch",
+    "operations",
     "delete",
     "errors",
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Client } from 'fhir-kit-client';
 import {
-  base, deactivate, identified, rejection, tell, token, transaction,
+  base, deactivate, identified, noErrors, observationOf, rejection, tell, token, transaction, typesIn,
 } from './story.mjs';
 
 const client = new Client({ baseUrl: base, bearerToken: token });
@@ -67,6 +67,16 @@ await tell({
     assert.equal(patched.active, false);
     const history = await client.history({ resourceType, id: made.id });
     assert.deepEqual(history.entry.map((entry) => entry.request.method), ['PATCH', 'POST']);
+  },
+  async operations() {
+    const made = await client.create({ resourceType, body: identified('kit-4') });
+    await client.create({ resourceType: 'Observation', body: observationOf(`Patient/${made.id}`) });
+    const outcome = await client.operation({ resourceType, name: 'validate', input: made });
+    assert.ok(noErrors(outcome));
+    const wrong = { ...made, gender: 'unheard-of' };
+    assert.ok(!noErrors(await client.operation({ resourceType, name: 'validate', input: wrong })));
+    const everything = await client.operation({ resourceType, id: made.id, name: 'everything', method: 'GET' });
+    assert.deepEqual(typesIn(everything), new Set(['Patient', 'Observation']));
   },
   async delete() {
     const made = await client.create({ resourceType, body: identified('kit-5') });

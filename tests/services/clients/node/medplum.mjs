@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { MedplumClient, OperationOutcomeError } from '@medplum/core';
 import {
-  base, deactivate, identified, rejection, tell, token, transaction,
+  base, deactivate, identified, noErrors, observationOf, rejection, tell, token, transaction, typesIn,
 } from './story.mjs';
 
 const url = new URL(base);
@@ -62,6 +62,13 @@ await tell({
     assert.equal(patched.active, false);
     const history = await client.readHistory('Patient', made.id);
     assert.deepEqual(history.entry.map((entry) => entry.resource.meta.versionId), ['2', '1']);
+  },
+  async operations() {
+    const made = await client.createResource(identified('med-4'));
+    await client.createResource(observationOf(`Patient/${made.id}`));
+    assert.ok(noErrors(await client.validateResource(made)));
+    const everything = await client.readPatientEverything(made.id);
+    assert.deepEqual(typesIn(everything), new Set(['Patient', 'Observation']));
   },
   async binary() {
     const made = await client.createBinary({ data: 'some text', contentType: 'text/plain' });

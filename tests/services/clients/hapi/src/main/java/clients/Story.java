@@ -66,6 +66,7 @@ public final class Story {
         steps.put("transaction", story::transaction);
         steps.put("patch", story::patch);
         steps.put("meta", story::meta);
+        steps.put("operations", story::operations);
         steps.put("delete", story::delete);
         steps.put("errors", story::errors);
         for (Map.Entry<String, Step> step : steps.entrySet()) {
@@ -205,6 +206,16 @@ public final class Story {
         after = client.meta().delete().onResource(patient.getIdElement()).meta(tag).execute();
         same(0, after.getTag().size());
         check(client.meta().get(Meta.class).fromServer().execute() != null);
+    }
+
+    private void operations() {
+        Patient patient = made("-4");
+        client.create().resource(observation(new Reference(patient.getIdElement().toUnqualifiedVersionless()))).execute();
+        OperationOutcome outcome = (OperationOutcome) client.validate().resource(patient).execute().getOperationOutcome();
+        check(outcome.getIssue().stream().noneMatch(issue -> issue.getSeverity() == OperationOutcome.IssueSeverity.ERROR));
+        Bundle everything = client.operation().onInstance(patient.getIdElement().toUnqualifiedVersionless()).named("$everything")
+                .withNoParameters(Parameters.class).useHttpGet().returnResourceType(Bundle.class).execute();
+        same(Set.of("Observation", "Patient"), types(everything));
     }
 
     private void delete() {
