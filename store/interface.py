@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from store.entries import Entry
 from store.query import Condition, Cursor, Query
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """One version of a resource as stored. ``content`` is empty for a deletion."""
 
     type: str
@@ -154,8 +155,7 @@ class Commit:
     """(type, id, owner): the queue entry must be leased by this owner, whether or not the lease has run out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """One search hit with the cursor that continues after it."""
 
     version: Version

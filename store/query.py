@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
+import msgspec
+
 
 class Compare(StrEnum):
     """The prefixes of https://hl7.org/fhir/R4/search.html#prefix, on ranges.
@@ -278,8 +280,7 @@ class SortKey:
 SortValue: TypeAlias = str | int | float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(msgspec.Struct, frozen=True):
     """The place after a row: its sort values and, to break ties, its ``position`` in the order of creation.
 
     That order is one over all types: a cursor of one query says of another type's, sorted alike, what comes later.

@@ -5,10 +5,12 @@ https://hl7.org/fhir/R4/bundle.html#searchset
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
+from uuid import NAMESPACE_URL, uuid5
 
+import msgspec
 import orjson
 
 from fhir_api.errors import Issue, outcome_bytes
@@ -16,10 +18,10 @@ from fhir_api.search.grammar import Pairs
 
 _READABLE = ":/|,$-._~*@"
 """Characters that a query may hold as they are (RFC 3986, section 3.4)."""
+_ALL_READABLE = re.compile(r"[A-Za-z0-9:/|,$\-._~*@]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A resource of the page: ``content`` is its JSON, ``mode`` why it is there (match or include)."""
 
     type: str
@@ -61,10 +63,13 @@ def searchset(
         )
         separator = b","
     if warnings:
+        outcome = outcome_bytes(warnings)
+        # It has no place of its own; the same page has the same identity for it.
+        identity = uuid5(NAMESPACE_URL, outcome.decode()).urn
         parts += (
             separator,
-            b'{"resource":',
-            outcome_bytes(warnings),
+            b'{"fullUrl":"%b","resource":' % identity.encode(),
+            outcome,
             b',"search":{"mode":"outcome"}}',
         )
         separator = b","
@@ -77,5 +82,8 @@ def search_url(base_url: str, place: str, pairs: Pairs) -> str:
     url = f"{base_url}/{place}" if place else base_url
     if not pairs:
         return url
-    query = "&".join(f"{quote(name, _READABLE)}={quote(value, _READABLE)}" for name, value in pairs)
-    return f"{url}?{query}"
+    return f"{url}?{'&'.join(f'{_quoted(name)}={_quoted(value)}' for name, value in pairs)}"
+
+
+def _quoted(text: str) -> str:
+    return text if _ALL_READABLE.fullmatch(text) else quote(text, _READABLE)

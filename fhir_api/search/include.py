@@ -71,9 +71,12 @@ def read_include(
         raise invalid(name, "its target is no resource type")
     if reverse and not iterate and target is not None and target not in types:
         raise invalid(name, f"it points at a match, which is a {' or '.join(types)}")
-    known = parameters.references(source)
-    codes = known if rest[0] == "*" else (rest[0],)
-    if not codes or not set(codes) <= set(known):
+    if rest[0] == "*":
+        codes = parameters.references(source)
+    else:
+        parameter = parameters.of(source).get(rest[0])
+        codes = (rest[0],) if parameter is not None and parameter.type == "reference" else ()
+    if not codes:
         raise invalid(name, f"{source} has no such reference parameter")
     return Include(source, codes, target, reverse, iterate)
 

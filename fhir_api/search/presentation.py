@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from fhir_api.errors import Issue
 from fhir_api.search.criterion import invalid
@@ -19,6 +20,7 @@ ONCE = ("_sort", "_count", "_summary", "_elements", "_total")
 """Result parameters that may be given once, in the order in which a self link names them."""
 
 INCLUDES = frozenset({"_include", "_include:iterate", "_revinclude", "_revinclude:iterate"})
+_NAMES = INCLUDES | frozenset(ONCE)
 
 
 class Total(StrEnum):
@@ -69,6 +71,8 @@ def read_presentation(
     Raises:
         FhirError: ``invalid``: a value that cannot be understood, or two that exclude each other.
     """
+    if not any(name in _NAMES for name, _ in pairs):
+        return _plain(min(page_size, page_limit))
     said = _said_once(pairs)
     order = NO_ORDER
     if "_sort" in said:
@@ -93,6 +97,12 @@ def read_presentation(
         + [pair for pair in pairs if pair[0] in INCLUDES],
         ignored=order.ignored,
     )
+
+
+@lru_cache(maxsize=8)
+def _plain(count: int) -> Presentation:
+    """What most searches ask for: nothing."""
+    return Presentation(count, (), Subset(), Total.NONE, (), [], ())
 
 
 def _said_once(pairs: Pairs) -> dict[str, str]:

@@ -183,6 +183,8 @@ async def _total(api: Api, asked: Search, page: Page) -> int | None:
 
 
 async def _entries(api: Api, versions: Sequence[Version], subset: Subset, mode: str) -> list[Entry]:
+    if subset.whole and not any(version.type in {"Binary", "Task"} for version in versions):
+        return [Entry(version.type, version.id, version.content, mode) for version in versions]
     claimed = [
         version.id
         for version in versions

@@ -74,6 +74,12 @@ class Plan:
 def plan_page(query: Query, compiler: Compiler, probe: Probe) -> Plan:
     conditions = flat(query.where)
     order = _order(query.sort)
+    if (
+        len(conditions) == 1  # as below, without asking first what else there is
+        and order is not None
+        and (plan := _walk_terms(conditions[0], order, conditions, compiler))
+    ):
+        return plan
     found = [(c, s) for c in conditions if (s := compiler.rids(c)) is not None]
     if (
         len(found) == 1
