@@ -15,5 +15,6 @@ async def reading_of(api: Api, pairs: Pairs, base_url: str) -> Reading:
         now_us=api.clock(),
         chain_limit=api.options.chain_limit,
         parameters=api.search_parameters.active,
+        terminology=api.validator.profiles.terminology,
         value_sets=await value_sets_named(api.store, pairs, base_url),
     )
