@@ -183,10 +183,8 @@ def composite_condition(criterion: Criterion, value: str) -> Condition:
         _alternatives(CONDITIONS[component.type](criterion.of(component), text))
         for component, text in zip(components, texts, strict=True)
     ]
-    codes = criterion.parameter.united or (criterion.code,)
     ways = tuple(
-        CompositeIs(code + "".join(part.param for part in parts), parts)
-        for code in codes
+        CompositeIs(criterion.code + "".join(part.param for part in parts), parts)
         for parts in product(*choices)
     )
     return ways[0] if len(ways) == 1 else AnyOf(ways)

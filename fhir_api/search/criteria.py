@@ -189,13 +189,17 @@ def _met(criterion: Criterion, values: list[str]) -> Condition:
         if values not in (["true"], ["false"]):
             raise criterion.refuse("':missing' is true or false")
         # Every resource has an id and a time of its last change.
-        present: Condition = AllOf(()) if special else Present(criterion.code)
+        present: Condition = (
+            AllOf(()) if special else _any_of([Present(one.code) for one in criterion.asked()])
+        )
         return Not(present) if values == ["true"] else present
     if special:
         condition = special(criterion, values)
     else:
         compile_value = CONDITIONS[criterion.parameter.type]
-        condition = _any_of([compile_value(criterion, value) for value in values])
+        condition = _any_of(
+            [compile_value(one, value) for one in criterion.asked() for value in values]
+        )
     return Not(condition) if criterion.modifier in {"not", "not-in"} else condition
 
 

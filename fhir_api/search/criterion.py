@@ -48,6 +48,14 @@ class Criterion:
     def code(self) -> str:
         return self.parameter.code
 
+    def asked(self) -> tuple[Criterion, ...]:
+        """The same criterion of each parameter that has the entries: of this one, or of those that are united in it."""
+        united = self.parameter.united
+        return tuple(
+            replace(self, parameter=replace(self.parameter, code=code, united=()))
+            for code in united
+        ) or (self,)
+
     def of(self, component: Component) -> Criterion:
         """The same criterion, of a component of the composite that is asked for. It has no code, as in the index."""
         parameter = SearchParameter("", component.type, (), component.expression, "", "")

@@ -46,28 +46,29 @@ def read_order(
     ignored: list[Issue] = []
     for rule in rules:
         code = rule.removeprefix("-")
-        fields = {_field(parameters, type, code): type for type in types}
-        if None in fields:
-            unknown = invalid("_sort", f"it names a parameter that {fields[None]} does not have")
+        keys_of = {_key(parameters, type, code): type for type in types}
+        if None in keys_of:
+            unknown = invalid("_sort", f"it names a parameter that {keys_of[None]} does not have")
             if strict:
                 raise unknown
             ignored.append(replace(unknown.issues[0], severity="warning", code="not-supported"))
             continue
-        if len(fields) > 1:
+        if len(keys_of) > 1:
             raise not_supported("_sort", "the types that are searched mean different things by it")
-        (field,) = fields
-        assert field is not None
-        keys.append(SortKey(field, None if code in _COLUMNS else code, rule.startswith("-")))
+        (key,) = keys_of
+        assert key is not None
+        keys.append(replace(key, descending=rule.startswith("-")))
         used.append(rule)
     return Order(tuple(keys), ",".join(used), tuple(ignored))
 
 
-def _field(parameters: SearchParameters, type: str, code: str) -> SortField | None:
+def _key(parameters: SearchParameters, type: str, code: str) -> SortKey | None:
     if code in _COLUMNS:
-        return _COLUMNS[code]
+        return SortKey(_COLUMNS[code])
     parameter = parameters.of(type).get(code)
-    if parameter is not None and parameter.type != "composite":
-        return SortField(parameter.type)
+    if parameter is not None and parameter.type != "composite" and len(parameter.united) < 2:
+        (holder,) = parameter.united or (code,)
+        return SortKey(SortField(parameter.type), holder)
     if parameter is not None or code == "_score" or code in not_searchable(type):
         raise not_supported("_sort", f"{type} cannot be sorted by {code}")
     return None

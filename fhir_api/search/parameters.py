@@ -15,7 +15,7 @@ from fhir_api.definitions.elements import RESOURCE_TYPES, TABLES, TYPES
 
 _ONLY_TYPE = re.compile(r"resolve\(\) is ([A-Z][A-Za-z]+)\)$")
 
-EXTRACTION = "1"
+EXTRACTION = "2"
 """Raise it with every change after which the same resource has other entries: a store that was written before then
 counts as outdated, and ``$reindex`` brings it up to date."""
 
@@ -34,7 +34,8 @@ class SearchParameter:
         url: its canonical URL.
         base: the type that defines it: a resource type, ``DomainResource`` or ``Resource``.
         components: of a composite, whose ``expression`` leads to the elements that hold all of them.
-        united: other composites of the type whose elements are, all together, those of this one; it has no entries.
+        united: other parameters of the type whose elements are, all together, those of this one (``combo-code`` is
+            ``code`` and ``component-code``): they are asked in its place, and it has no entries.
     """
 
     code: str
@@ -72,6 +73,9 @@ _TABLE = msgspec.json.decode(
     (TABLES / "search_parameters.json").read_bytes(), type=dict[str, dict[str, _Row]]
 )
 
+
+_UNITED_TYPES = frozenset({"token", "string", "quantity", "composite"})
+"""Not references, whose entries are also read by the parameter that an include names."""
 
 _TYPES = {row.id: row.type for rows in _TABLE.values() for row in rows.values()}
 """Id of a parameter → its type."""
@@ -217,18 +221,28 @@ def _defined(type: str) -> dict[str, SearchParameter]:
         for base in bases
         for code, row in _TABLE.get(base, {}).items()
     }
-    composites = [one for one in defined.values() if one.components]
-    united = {one.code: _united(one, composites) for one in composites}
+    united = {code: _united(one, defined.values()) for code, one in defined.items()}
     return defined | {code: replace(defined[code], united=of) for code, of in united.items() if of}
 
 
-def _united(composite: SearchParameter, others: list[SearchParameter]) -> tuple[str, ...]:
-    """``Observation | Observation.component`` is what two other composites look at, one each."""
-    places = composite.expression.split(" | ")
-    found = {one.expression: one.code for one in others if one.components == composite.components}
-    if len(places) == 1 or not set(places) <= found.keys():
+def _united(parameter: SearchParameter, others: Iterable[SearchParameter]) -> tuple[str, ...]:
+    """``Observation | Observation.component`` is what two other composites look at, one each.
+
+    Of two that look at the same elements, the one with the shorter name has the entries.
+    """
+    if parameter.type not in _UNITED_TYPES:
         return ()
-    return tuple(found[place] for place in places)
+    elements = set(parameter.expression.split(" | "))
+    found: dict[str, set[str]] = {}
+    for one in others:
+        theirs = set(one.expression.split(" | "))
+        is_alike = (one.type, one.components) == (parameter.type, parameter.components)
+        shorter = (len(one.code), one.code) < (len(parameter.code), parameter.code)
+        is_part = theirs < elements or (theirs == elements and shorter)
+        if is_alike and is_part and one.expression:
+            found[one.code] = theirs
+    covered = {element for theirs in found.values() for element in theirs}
+    return tuple(sorted(found)) if covered == elements else ()
 
 
 def _component(row: _ComponentRow) -> Component:

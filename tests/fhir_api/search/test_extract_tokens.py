@@ -41,7 +41,6 @@ def test_a_concept_is_each_of_its_codings_with_its_display_as_text() -> None:
     }
     expected = [("http://loinc.org", "718-7", "hemoglobine totale"), (None, "hgb", "")]
     assert tokens(observation, "code") == expected
-    assert tokens(observation, "combo-code") == expected
 
 
 def test_the_text_of_a_concept_is_found_where_no_display_says_it() -> None:

@@ -86,3 +86,14 @@ def test_a_composite_of_all_elements_of_others_needs_no_entries() -> None:
         "component-code-value-quantity",
     )
     assert parameters["code-value-quantity"].united == ()
+
+
+def test_a_parameter_of_all_elements_of_others_needs_no_entries() -> None:
+    observation, patient = parameters_of("Observation"), parameters_of("Patient")
+    assert observation["combo-code"].united == ("code", "component-code")
+    assert observation["combo-value-quantity"].united == (
+        "component-value-quantity",
+        "value-quantity",
+    )
+    assert patient["phonetic"].united == ("name",)
+    assert not any(p.united for p in (patient["name"], patient["given"], observation["code"]))
