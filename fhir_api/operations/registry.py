@@ -104,6 +104,7 @@ _ALL: tuple[Operation, ...] = (
         definition="http://hl7.org/fhir/OperationDefinition/Patient-everything",
         documentation="A patient's record: all of the compartment, and what it refers to, in pages.",
         handler=everything,
+        may_take_long=True,
         types=frozenset({"Patient"}),
         needs=Interaction.READ,
     ),

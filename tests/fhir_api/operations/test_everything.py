@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fhir_api.access import Caller
+from fhir_api.jobs.runner import JobRunner
 from tests.fhir_api.client import BASE, Client
 
 CONDITION_CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
@@ -204,3 +205,16 @@ async def test_who_may_read_nothing_gets_nothing(records: Client) -> None:
     for url in ("Patient/p/$everything", "Patient/$everything"):
         assert (await stranger.get(url)).status == 403
     assert (await records.calling_as(WORKER).get("Patient/p/$everything")).status == 200
+
+
+async def test_a_record_may_be_fetched_later(records: Client) -> None:
+    """https://hl7.org/fhir/R4/async.html"""
+    accepted = await records.get("Patient/p/$everything", prefer="respond-async")
+    url = (accepted.header("content-location") or "").removeprefix(f"{BASE}/")
+    assert (accepted.status, (await records.get(url)).status) == (202, 202)
+    runner = JobRunner(records.api)
+    await runner.take()
+    await runner.idle()
+    [answer] = (await records.get(url)).json["entry"]
+    assert answer["response"]["status"] == "200 OK"
+    assert answer["resource"] == (await records.get("Patient/p/$everything")).json
