@@ -31,6 +31,7 @@ from fhir_api.interactions.write import (
     is_unchanged,
     new_id,
     version_of,
+    with_payload_stored,
 )
 from store.interface import Commit, Guard, Version, Write
 
@@ -168,6 +169,10 @@ async def _drafts(
     if refusals:
         issues: list[Issue] = [issue for refusal in refusals for issue in refusal.issues]
         raise FhirError(refusals[0].category, refusals[0].text, issues=issues)
+    # Each waits for the disk: together they wait once.
+    binaries = {index: one for index, one in drafts.items() if one.type == "Binary"}
+    stored = await asyncio.gather(*(with_payload_stored(api, one) for one in binaries.values()))
+    drafts.update(zip(binaries, stored, strict=True))
     return drafts, tuple(references.guards)
 
 

@@ -13,7 +13,7 @@ import asyncio
 import os
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -85,6 +85,14 @@ def new_id(now_us: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+async def with_payload_stored(api: Api, binary: Draft) -> Draft:
+    """The Binary with its ``data`` in a blob, where they are not in one yet."""
+    if binary.blob is not None:
+        return binary
+    body, blob = await take_payload(api, binary.tree, binary.body)
+    return replace(binary, body=body, blob=blob)
+
+
 async def build_write(
     api: Api,
     resource: Draft,
@@ -113,9 +121,8 @@ async def build_write(
     now_us = api.clock() if now_us is None else now_us
     if current:
         now_us = max(now_us, current.last_updated_us + 1)
-    body, blob = resource.body, resource.blob
-    if type == "Binary" and blob is None:
-        body, blob = await take_payload(api, resource.tree, body)
+    if type == "Binary":
+        resource = await with_payload_stored(api, resource)
     elif type == "Task" and queue is None:
         queue = await _queue_of(api, resource.tree, id, current, now_us, read_study)
     return Write(
@@ -125,10 +132,10 @@ async def build_write(
         expected_version=version - 1,
         last_updated_us=now_us,
         method=method,
-        content=stamp(body, id, version, instant(now_us)),
+        content=stamp(resource.body, id, version, instant(now_us)),
         entries=entries_of(type, resource.tree, base_url, known.added(type)),
-        blob=blob,
-        blobs=(blob,) if blob else (),
+        blob=resource.blob,
+        blobs=(resource.blob,) if resource.blob else (),
         queue=queue,
         edition=known.edition(type),
     )
