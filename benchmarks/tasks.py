@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import http.client
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -14,18 +16,17 @@ from pydicom.data import get_testdata_file
 from benchmarks.bare_model import BATCH, BareModel, measure
 from benchmarks.machine import percentile, table
 from terminology.analyses import ANALYSIS_SYSTEM, CHEST_XRAY_PNEUMONIA
-from tests.deployment import Deployment
-from tests.radiographs import small_radiographs
+from tests.deployment import OPERATOR_TOKEN, Deployment
+from tests.radiographs import WHOLE_HEIGHT_PIXELS, small_radiographs
 
 SINGLES, STATS, ROUTINE = 60, 15, 200
 POLL_S = 0.004
 FINISHED = {"completed", "failed", "rejected", "cancelled"}
-HEIGHT_PIXELS = 1024
 
 
 def run(options: argparse.Namespace) -> None:
     """Prints the three tables."""
-    (plain,) = small_radiographs(1, HEIGHT_PIXELS)
+    (plain,) = small_radiographs(1, WHOLE_HEIGHT_PIXELS)
     demo = Path(str(get_testdata_file("RG1_J2KI.dcm", download=False))).read_bytes()
     bare, bare_demo = measure(plain), measure(demo)
     with tempfile.TemporaryDirectory() as folder:
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
                 _whole_way(
                     site,
                     {
-                        "uncompressed, about 1 k": (plain_study, bare),
+                        "uncompressed, 1955 x 1841": (plain_study, bare),
                         "demo, JPEG 2000, 1955 x 1841": (demo_study, bare_demo),
                     },
                 )
@@ -55,6 +56,7 @@ class Site:
     def __init__(self, client: httpx.Client, deployment: Deployment) -> None:
         self._client = client
         self._deployment = deployment
+        self._polling = http.client.HTTPConnection("127.0.0.1", deployment.port)
         self.patient = "Patient/benchmark"
         client.put(
             "/Patient/benchmark", json={"resourceType": "Patient", "id": "benchmark"}
@@ -99,14 +101,20 @@ class Site:
             "for": {"reference": self.patient},
         }
 
-    def one(self, study: str, priority: str) -> float:
+    def one(self, study: str, priority: str, poll_s: float = POLL_S) -> float:
         """Seconds from the POST of a Task to its report."""
         started_s = time.perf_counter()
         id = self.order(study, priority)
-        while (status := self._client.get(f"/Task/{id}").json()["status"]) not in FINISHED:
-            time.sleep(POLL_S)
+        while (status := self._status(id)) not in FINISHED:
+            time.sleep(poll_s)
         assert status == "completed", f"the Task ended {status}"
         return time.perf_counter() - started_s
+
+    def _status(self, id: str) -> str:
+        """Asked by a client that costs little of the processors that are measured: 0.2 ms, not 0.6."""
+        headers = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
+        self._polling.request("GET", f"/fhir/Task/{id}", headers=headers)
+        return str(json.loads(self._polling.getresponse().read())["status"])
 
     def count(self, group: str, status: str) -> int:
         answer = self._client.get(

@@ -10,6 +10,9 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+WHOLE_HEIGHT_PIXELS = 1955
+"""The demo radiograph as it is."""
+
 
 def small_radiographs(count: int, size_pixels: int = 512) -> list[bytes]:
     """``count`` DICOM files of one instance each, every one a study of its own, about ``size_pixels`` high."""
