@@ -52,7 +52,7 @@ async def handle(api: Api, request: Request) -> Response:
         Disconnected: the client left while its payload was read.
     """
     try:
-        wanted = wanted_by(request.headers, request.query)
+        wanted = wanted_by(request.headers, _shaping(request))
         if wanted.refusal and request.path[:1] != ("Binary",):
             raise not_acceptable(wanted)
     except FhirError as error:
@@ -61,6 +61,13 @@ async def handle(api: Api, request: Request) -> Response:
     if response.status == 200 and request.method in {"GET", "HEAD"}:
         response = tagged(request, response)
     return await presented(request, wanted, response)
+
+
+def _shaping(request: Request) -> str:
+    """Where ``_format`` and ``_pretty`` may stand: in the query, and in the form of a search."""
+    if request.method != "POST" or request.path[-1:] != ("_search",) or b"=" not in request.body:
+        return request.query
+    return f"{request.query}&{request.body.decode('latin-1')}"
 
 
 async def respond(api: Api, request: Request) -> Response:

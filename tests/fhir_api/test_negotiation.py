@@ -85,3 +85,13 @@ async def test_pretty_indents_and_keeps_decimals(client: Client) -> None:
 
 def test_media_ranges_come_best_first() -> None:
     assert accepted("a/b;q=0.5, c/d, e/f;q=0, g/h;q=0.9, i/j;q=x") == ("c/d", "g/h", "a/b")
+
+
+async def test_the_form_of_a_search_may_choose_the_format(client: Client) -> None:
+    """https://hl7.org/fhir/R4/http.html#search"""
+    form = {"content_type": "application/x-www-form-urlencoded"}
+    await client.put("Patient/a", patient(id="a"))
+    found = await client.post("Patient/_search", b"_id=a&_format=xml&_pretty=true", **form)
+    assert found.header("content-type") == "application/fhir+xml; charset=utf-8"
+    assert b'<total value="1"/>' in found.body
+    assert (await client.post("Patient/_search", b"_format=ttl", **form)).status == 406
