@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks import (
     fhir_operations,
     fhir_peer,
+    hostile,
     request_stages,
     scale,
     task_stages,
@@ -21,6 +22,7 @@ QUESTIONS = {
     "fhir-operations": (fhir_operations.run, "FHIR operations under fhirload.py, and peak memory"),
     "fhir-peer": (fhir_peer.run, "FHIR operations beside a HAPI JPA server on PostgreSQL"),
     "request-stages": (request_stages.run, "Where a request's processor time goes"),
+    "hostile": (hostile.run, "Cheap requests while searches that cannot be cheap go on"),
     "scale": (scale.run, "Searches on a million resources against ten thousand"),
     "tasks": (tasks.run, "Task to report, STAT behind a queue, backlog: against the bare model"),
     "task-stages": (task_stages.run, "Where a Task's processor time goes"),

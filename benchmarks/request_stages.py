@@ -45,7 +45,7 @@ STAGES: tuple[tuple[str, object, str], ...] = (
     ("read a version (SQL)", versions, "read"),
     ("understand the search", searching, "_understood"),
     ("plan the search", readers.Readers, "planned"),
-    ("run the search (SQL)", readers._Counted, "fetch"),  # noqa: SLF001 - its time is asked for
+    ("run the search (SQL)", readers._Bounded, "fetch"),  # noqa: SLF001 - its time is asked for
     ("join the Bundle", searching, "searchset"),
     ("writer: check, make rows", Group, "apply"),
     ("writer: look up (SQL)", Group, "prefetch"),

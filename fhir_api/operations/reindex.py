@@ -98,9 +98,8 @@ async def remake(api: Api, types: Sequence[str], base_url: str, job: Running) ->
         Cancelled: nobody wants it any more.
     """
     if api.watcher is not None:
-        await (
-            api.watcher.look()
-        )  # what was asked for may rest on a definition that came through another process
+        # What was asked for may rest on a definition that came through another process.
+        await api.watcher.look()
     run = _Run(api, base_url, job)
     await run.start(types)
     await run.remake_all(types)

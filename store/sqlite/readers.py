@@ -5,13 +5,15 @@ A page that is read off an index takes about a hundred microseconds, less than h
 statement that has used up its steps on the loop is broken off there and run again by a thread; one that has used up
 its steps there, too, is broken off again and run by the thread for slow ones, until it ends or its time is over. So
 the quick wait for nobody, those that take a moment wait for others of their kind alone, and the slow, however many,
-take one processor at most.
+take one processor at most, and that only while nobody else wants it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +39,9 @@ MEDIUM_STEPS = 4_000_000
 MOST_SLOW = 16
 """Slow searches that run or wait; one more is refused."""
 
+NICENESS = 10
+"""Of the thread for slow searches."""
+
 LOOP_LOOK = 4_000
 THREAD_LOOK = 40_000
 """Steps after which it is looked whether a statement may go on; each look takes the interpreter from somebody."""
@@ -55,7 +60,7 @@ class Readers:
         self.connection = self._on_loop.connection
         """For reads on the event loop."""
         self._medium = _Lane(directory, threads, "store-reader")
-        self._slow = _Lane(directory, 1, "store-slow-reader")
+        self._slow = _Lane(directory, 1, "store-slow-reader", _give_way)
         self._slow_count = 0
         self._limit_s = limit_s
         self._long: set[str] = set()
@@ -145,12 +150,20 @@ class _Bound:
     taken: int = 0
 
 
+def _give_way() -> None:
+    """From here on the thread comes after all others. Linux takes a thread for a process here; elsewhere nothing is done."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
 class _Lane:
     """Threads with a connection each."""
 
-    def __init__(self, directory: Path, threads: int, name: str) -> None:
+    def __init__(
+        self, directory: Path, threads: int, name: str, start: Callable[[], None] | None = None
+    ) -> None:
         self._directory = directory
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=start)
         self._of_thread = threading.local()
         self._readers: list[_Bounded] = []
 
