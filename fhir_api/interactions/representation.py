@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import orjson
+
 from fhir_api.api import Api
 from fhir_api.document import joined, members_of
-from fhir_api.errors import ALL_OK, FhirError
+from fhir_api.errors import ALL_OK, FhirError, Issue
 from fhir_api.http import (
     Headers,
     Request,
@@ -74,16 +78,29 @@ def location(version: Version) -> str:
     return f"{version.type}/{version.id}/_history/{version.version}"
 
 
+def warning_header(text: str) -> str:
+    """A ``Warning`` (https://www.rfc-editor.org/rfc/rfc7234#section-5.5) whose text may hold a client's own words."""
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text[:200])
+    return f'199 - "{plain}"'
+
+
 async def written(api: Api, request: Request, version: Version, status: int) -> Response:
-    """The answer to a create or update, with the body that Prefer asks for (a representation by default)."""
+    """The answer to a create or update, with the body that Prefer asks for (a representation by default).
+
+    A profile that cannot be used to validate others is stored all the same; a ``Warning`` says why it cannot.
+    """
     headers = (
         ("Location", f"{request.base_url}/{location(version)}"),
         *version_headers(version),
     )
+    notes: Sequence[Issue] = ()
+    if version.type == "StructureDefinition":
+        notes = api.validator.profiles.notes(orjson.loads(version.content))
+        headers += tuple(("Warning", warning_header(note.text)) for note in notes)
     returns = preference(request).returns
     if returns == "minimal":
         return Response(status, headers)
     if returns == "OperationOutcome":
-        return outcome_response(status, (ALL_OK,), headers)
+        return outcome_response(status, tuple(notes) or (ALL_OK,), headers)
     # What is written is written: where its data are too large for JSON, the answer goes without them.
     return json_response(status, await page_content_of(api, version), headers)

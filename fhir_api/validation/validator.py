@@ -61,6 +61,8 @@ class Validator:
             return [*visit.issues, Issue("information", "too-costly", cut, type)]
         if TYPES[type].base == "DomainResource" and "text" not in resource:
             visit.issues.append(Issue("warning", NO_NARRATIVE.code, NO_NARRATIVE.text, type))
+        if advice and type == "StructureDefinition" and not visit.has_errors:
+            visit.issues += known.notes(resource)
         return visit.issues
 
     def _check(self, resource: dict[str, Any], type_: str, root: Path, visit: Visit) -> None:

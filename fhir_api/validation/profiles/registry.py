@@ -14,6 +14,7 @@ from fhir_api.conformance.constraint_tree import (
     constraint_tree,
 )
 from fhir_api.definitions.elements import PRIMITIVES, TYPES
+from fhir_api.errors import Issue
 from fhir_api.validation.profiles.compiling import Compiler
 from fhir_api.validation.profiles.rules import NOTHING, ItemRule
 from terminology.terminology import Terminology
@@ -86,6 +87,18 @@ class Profiles:
             tuple(definition.get("context", ())),
             bool(tree.definition.get("isModifier")),
         )
+
+    def notes(self, definition: Mapping[str, Any]) -> list[Issue]:
+        """What of a valid StructureDefinition cannot be used to validate others: warnings."""
+        if definition.get("derivation") != "constraint":
+            return []
+        compiled = self.compile(definition)
+        said = "This profile cannot be used" if compiled.rule is None else "A part is not checked"
+        place = "StructureDefinition"
+        return [
+            Issue("warning", "not-supported", f"{said}. {problem}", place)
+            for problem in compiled.problems
+        ]
 
     def _compile(self, canonical: str) -> Profile | None:
         name = canonical.partition("|")[0].removeprefix(STRUCTURE_DEFINITION)

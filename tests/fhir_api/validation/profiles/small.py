@@ -17,11 +17,8 @@ R4 = "http://hl7.org/fhir/StructureDefinition/"
 def profile(
     type: str, *elements: dict[str, Any], name: str = "p", base: str | None = None, **members: Any
 ) -> dict[str, Any]:
-    """A StructureDefinition with a differential. An element's ``path`` is given below the type; '' is the type."""
-    rows = [
-        {**element, "path": f"{type}.{element['path']}" if element["path"] else type}
-        for element in elements
-    ]
+    """A StructureDefinition with a differential. An element's ``path`` is given below the type."""
+    rows = [{**element, "path": f"{type}.{element['path']}"} for element in elements]
     return {
         "resourceType": "StructureDefinition",
         "url": BASE + name,
@@ -32,9 +29,23 @@ def profile(
         "type": type,
         "baseDefinition": base or R4 + type,
         "derivation": "constraint",
-        "differential": {"element": [{"path": type}, *rows]},
+        "differential": {"element": with_ids([{"path": type}, *rows])},
         **members,
     }
+
+
+def with_ids(elements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each element with the id that R4 wants: its path, with the slices on the way (sdf-14).
+
+    https://hl7.org/fhir/R4/elementdefinition.html#id
+    """
+    ids: dict[str, str] = {}
+    for element in elements:
+        parent, _, name = element["path"].rpartition(".")
+        own = f":{element['sliceName']}" if "sliceName" in element else ""
+        ids[element["path"]] = f"{ids.get(parent, parent)}.{name}{own}" if parent else name
+        element["id"] = ids[element["path"]]
+    return elements
 
 
 def knowing(*resources: dict[str, Any]) -> Validator:

@@ -65,6 +65,16 @@ def test_ordered_slices_stand_in_their_order() -> None:
     assert places(validator, addressed(WORK, HOME)) == ["Patient.address[1]"]
 
 
+def test_slices_are_found_by_the_order_of_elements_too() -> None:
+    """A differential that was written by hand may lack the ids that name the slices."""
+    whole = sliced("closed")
+    for element in whole["differential"]["element"]:
+        del element["id"]
+    validator = knowing(whole)
+    assert places(validator, addressed(HOME, WORK)) == []
+    assert places(validator, addressed(HOME, OLD)) == ["Patient.address[1]"]
+
+
 def test_a_pattern_tells_slices_by_a_part_of_the_value() -> None:
     code = {"coding": [{"system": "urn:oid:1.2", "code": "a"}]}
     validator = knowing(
