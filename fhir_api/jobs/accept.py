@@ -29,7 +29,7 @@ async def accept(api: Api, request: Request) -> Response:
         raise FhirError(Category.THROTTLED, text, headers=(("Retry-After", "10"),))
     body = (await api.store.blobs.put(request.body)).sha256 if request.body else None
     now_us = api.clock()
-    # Not guessable: the URL is asked for by clients that may send no credential of their own with it.
+    # Nobody but its caller is answered at the URL; that it cannot be guessed either costs nothing.
     id = secrets.token_urlsafe(24)
     waiting = QueueChange(QueueAction.PUT, (TOPIC,), enqueued_at_us=now_us, ready_at_us=now_us)
     write = job_write(job_of(request, body, now_us), id, None, now_us, waiting)

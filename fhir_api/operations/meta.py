@@ -25,7 +25,7 @@ from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.document import Members, joined, members_of
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response
-from fhir_api.interactions.conditional import check_preconditions
+from fhir_api.interactions.conditional import check_preconditions, require_if_match
 from fhir_api.interactions.patch import require_there
 from fhir_api.interactions.representation import content_of, version_headers
 from fhir_api.interactions.write import (
@@ -88,7 +88,9 @@ async def _change(api: Api, request: Request, change: Change) -> Response:
 
     async def decision() -> Decision[Version]:
         current = require_there(await api.store.read(type, id), type)
-        check_preconditions(current, request.headers.get("if-match"), None, type)
+        if_match = request.headers.get("if-match")
+        check_preconditions(current, if_match, None, type)
+        require_if_match(api, request.caller, current, if_match, type)
         members = members_of(await content_of(api, current))
         kept = members_of(members["meta"])
         before = {name: _items(kept, name) for name in LABELS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,6 +109,14 @@ async def test_the_rest_of_the_resource_keeps_its_text(client: Client) -> None:
 async def test_a_stale_etag_is_412(client: Client, tagged: str) -> None:
     reply = await client.post(f"{tagged}/$meta-add", given(tag=[BLUE]), if_match='W/"7"')
     assert reply.status == 412
+
+
+async def test_a_server_that_wants_if_match_wants_it_here_too(client: Client, tagged: str) -> None:
+    """RFC 6585 §3"""
+    strict = Client(replace(client.api, options=replace(client.api.options, require_if_match=True)))
+    assert (await strict.post(f"{tagged}/$meta-add", given(tag=[BLUE]))).status == 428
+    reply = await strict.post(f"{tagged}/$meta-add", given(tag=[BLUE]), if_match='W/"1"')
+    assert returned(reply)["versionId"] == "2"
 
 
 async def test_a_binary_keeps_its_bytes(client: Client) -> None:
