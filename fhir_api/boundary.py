@@ -15,6 +15,7 @@ from store.errors import (
     BlobNotFound,
     GuardFailed,
     LeaseLost,
+    PageTooLarge,
     SearchTooCostly,
     StoreError,
     TooManySearches,
@@ -58,6 +59,9 @@ def translated(error: StoreError) -> FhirError:
             return FhirError(Category.NOT_FOUND, "The bytes are not there.")
         case SearchTooCostly():
             text = "The search takes too long: narrow it, or sort it by something else."
+            return FhirError(Category.TOO_COSTLY, text)
+        case PageTooLarge():
+            text = "The page would hold too many bytes: ask for a smaller one with _count."
             return FhirError(Category.TOO_COSTLY, text)
         case TooManySearches():
             text = "Too many slow searches wait already: try again later, or narrow this one."

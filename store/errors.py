@@ -6,6 +6,7 @@ StoreError
 ├── LeaseLost         the queue entry belongs to somebody else
 ├── BlobNotFound
 ├── SearchTooCostly   it would have to look at too much
+├── PageTooLarge      its rows would fill the memory
 ├── TooManySearches   slow ones wait already; try again later
 └── StoreUnavailable  disk full, locked, read-only: nothing was written; try again later
 """
@@ -48,6 +49,10 @@ class BlobNotFound(StoreError):
 
 
 class SearchTooCostly(StoreError):
+    category = "too-costly"
+
+
+class PageTooLarge(StoreError):
     category = "too-costly"
 
 

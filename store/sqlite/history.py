@@ -10,6 +10,8 @@ from store.sqlite.matches import Sql
 from store.sqlite.names import Names
 
 SHORT = 5_000
+CONTENT = 6
+"""The column of a page's statement that holds the content."""
 
 
 def page_statement(connection: sqlite3.Connection, names: Names, query: HistoryQuery) -> Sql:

@@ -23,7 +23,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from store.errors import SearchTooCostly, TooManySearches
+from store.errors import PageTooLarge, SearchTooCostly, TooManySearches
 from store.query import Query
 from store.sqlite.connections import connect, translated
 from store.sqlite.matches import Sql
@@ -41,6 +41,9 @@ MOST_SLOW = 16
 
 NICENESS = 10
 """Of the thread for slow searches."""
+
+MOST_BYTES = 256 << 20
+"""Content that the rows of one SELECT may hold in memory."""
 
 LOOP_LOOK = 4_000
 THREAD_LOOK = 40_000
@@ -99,36 +102,37 @@ class Readers:
         counted = self._on_loop.fetch(count, _Bound(QUICK_STEPS))
         return inf if counted is None else float(counted[0][0])
 
-    async def fetch(self, statement: Sql) -> Rows:
-        """The rows of a SELECT.
+    async def fetch(self, statement: Sql, content: int | None = None) -> Rows:
+        """The rows of a SELECT; ``content`` is the column, if any, whose bytes are counted.
 
         Raises:
             SearchTooCostly: its time was over.
+            PageTooLarge: the rows hold more than MOST_BYTES of content.
             TooManySearches: too many slow ones wait already.
             StoreUnavailable: the database cannot be read.
         """
         until = monotonic() + self._limit_s
         if statement.text not in self._long:
-            quick_rows = self._on_loop.fetch(statement, _Bound(QUICK_STEPS))
+            quick_rows = self._on_loop.fetch(statement, _Bound(QUICK_STEPS, content=content))
             if quick_rows is not None:
                 return quick_rows
             if len(self._long) >= _SHAPES_LIMIT:
                 self._long.clear()
             self._long.add(statement.text)
-        bound = _Bound(MEDIUM_STEPS)
+        bound = _Bound(MEDIUM_STEPS, content=content)
         rows = await self._medium.fetch(statement, bound)
         if rows is None:
-            return await self._fetch_slowly(statement, until)
+            return await self._fetch_slowly(statement, _Bound(until=until, content=content))
         if bound.taken <= QUICK_STEPS:
             self._long.discard(statement.text)
         return rows
 
-    async def _fetch_slowly(self, statement: Sql, until: float) -> Rows:
+    async def _fetch_slowly(self, statement: Sql, bound: _Bound) -> Rows:
         if self._slow_count >= MOST_SLOW:
             raise TooManySearches("other slow searches wait already")
         self._slow_count += 1
         try:
-            rows = await self._slow.fetch(statement, _Bound(until=until))
+            rows = await self._slow.fetch(statement, bound)
         finally:
             self._slow_count -= 1
         if rows is None:
@@ -147,6 +151,7 @@ class _Bound:
 
     steps: int | None = None
     until: float = inf
+    content: int | None = None
     taken: int = 0
 
 
@@ -190,6 +195,17 @@ class _Lane:
         return reader.fetch(statement, bound) if monotonic() <= bound.until else None
 
 
+def _bounded(cursor: sqlite3.Cursor, content: int) -> Rows:
+    rows: Rows = []
+    held = 0
+    for row in cursor:
+        held += len(row[content])
+        if held > MOST_BYTES:
+            raise PageTooLarge("the page holds too many bytes")
+        rows.append(row)
+    return rows
+
+
 class _Bounded:
     """A connection whose statements are broken off at their bound."""
 
@@ -203,7 +219,8 @@ class _Bounded:
         """The rows; None where the statement was broken off."""
         self._bound = bound
         try:
-            return self.connection.execute(statement.text, statement.values).fetchall()
+            rows = self.connection.execute(statement.text, statement.values)
+            return rows.fetchall() if bound.content is None else _bounded(rows, bound.content)
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
                 return None

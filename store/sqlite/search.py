@@ -20,6 +20,10 @@ GUARD_LOOKS = 100
 """Steps of SQLite's virtual machine, divided by those of a look, that a guard's search may take: a tenth of a second."""
 
 
+CONTENT = 5
+"""The column of a page's statement that holds the content."""
+
+
 def page_statement(names: Names, query: Query, probe: Probe) -> Sql:
     """SELECT of a page and one row more: rid, id, version, updated, method, content, blob, sort values…"""
     compiler = Compiler(names, query.type)

@@ -112,7 +112,7 @@ class SqliteStore:
 
     async def search(self, query: Query) -> Page:
         statement = self._readers.planned(search.page_statement, self._names, query)
-        return search.page(query, await self._readers.fetch(statement))
+        return search.page(query, await self._readers.fetch(statement, search.CONTENT))
 
     async def count(self, query: Query) -> int:
         statement = self._readers.planned(search.count_statement, self._names, query)
@@ -136,7 +136,7 @@ class SqliteStore:
 
     async def history(self, query: HistoryQuery) -> list[HistoryRow]:
         statement = self._readers.run(history.page_statement, self._names, query)
-        return history.rows(await self._readers.fetch(statement), self._names)
+        return history.rows(await self._readers.fetch(statement, history.CONTENT), self._names)
 
     async def history_count(self, query: HistoryQuery) -> int:
         statement = self._readers.run(history.count_statement, self._names, query)

@@ -311,6 +311,19 @@ async def test_one_slow_search_too_many_is_throttled(
     assert json.loads(response.body)["issue"][0]["code"] == "throttled"
 
 
+async def test_a_page_that_would_fill_the_memory_is_too_costly(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    await server.store_all(patient(f"p{n}") for n in range(30))
+    monkeypatch.setattr(readers, "MOST_BYTES", 1500)
+    issue = await server.refused("Patient", status=403)
+    assert issue["code"] == "too-costly"
+    assert "_count" in issue["details"]["text"]
+    assert len((await server.get("Patient?_count=2"))["entry"]) == 2
+    assert (await server.request("GET", "Patient/_history")).status == 403
+    assert (await server.request("GET", "Patient/_history?_count=2")).status == 200
+
+
 async def test_a_type_that_may_not_be_searched_is_forbidden(server: Server):
     response = await server.request("GET", "Patient", caller=NOBODY)
     assert response.status == 403
