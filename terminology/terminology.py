@@ -62,6 +62,14 @@ class Terminology:
             return True
         return False if known.is_complete else None
 
+    def is_display(self, system: str, code: str, display: object) -> bool:
+        """Whether a display is the code's own, in whatever case; yes where the system has none or is not known."""
+        known = self.code_system(system)
+        concept = known.find(code) if known else None
+        if concept is None or concept.display is None or not isinstance(display, str):
+            return True
+        return display.casefold() == concept.display.casefold()
+
     def is_of_another_edition(self, system: str, version: object) -> bool:
         """Whether a Coding's ``version`` names another edition of its code system than the one that is known here."""
         if version is None:

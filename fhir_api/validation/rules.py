@@ -24,6 +24,10 @@ BOTH = Problem("invariant", "An extension must not have both a value and extensi
 RELATIVE_URL = Problem(
     "value", "The url of an extension must be absolute, except inside another extension."
 )
+UNCHECKED_CODE = Problem(
+    "not-found", "The code system is not known here, so the code was not checked."
+)
+OTHER_DISPLAY = Problem("code-invalid", "The code system displays this code with other words.")
 NO_SUCH_CODE = Problem("code-invalid", "The code system has no such code.")
 NO_COMPARATOR = Problem("structure", "This quantity must not have a comparator (SimpleQuantity).")
 
@@ -75,13 +79,16 @@ def existing_code(value: Json, path: Path, visit: Visit) -> None:
     https://hl7.org/fhir/R4/datatypes.html#Coding
     """
     system, code = value.get("system"), value.get("code")
-    if (
-        type(system) is str
-        and type(code) is str
-        and visit.terminology.is_code(system, code) is False
-        and not visit.terminology.is_of_another_edition(system, value.get("version"))
-    ):
+    if type(system) is not str or type(code) is not str:
+        return
+    terminology = visit.terminology
+    is_code = terminology.is_code(system, code)
+    if is_code is False and not terminology.is_of_another_edition(system, value.get("version")):
         visit.add((path, "code", None), NO_SUCH_CODE)
+    elif visit.advice and is_code is None:
+        visit.add((path, "code", None), UNCHECKED_CODE, "information")
+    elif visit.advice and not terminology.is_display(system, code, value.get("display")):
+        visit.add((path, "display", None), OTHER_DISPLAY, "warning")
 
 
 def simple_quantity(value: Json, path: Path, visit: Visit) -> None:

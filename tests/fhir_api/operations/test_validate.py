@@ -51,17 +51,21 @@ async def test_places_are_those_in_the_parameters(client: Client) -> None:
 
 
 async def test_warnings_and_notes_come_too(client: Client) -> None:
+    category = "http://terminology.hl7.org/CodeSystem/observation-category"
+    tags = [{"system": category, "code": "imaging", "display": "Pictures"}]
     status = {"coding": [{"system": "urn:oid:1.2", "code": "own"}]}
     told = {
         **GOOD,
         "maritalStatus": status,
-        "meta": {"profile": ["http://example.org/unheard-of"]},
+        "meta": {"profile": ["http://example.org/unheard-of"], "tag": tags},
         "extension": [{"url": "http://example.org/x", "valueString": "x"}],
     }
     assert sorted(found(await client.post("Patient/$validate", told))) == [
         ("information", "Patient.extension[0]"),
+        ("information", "Patient.maritalStatus.coding[0].code"),
         ("warning", "Patient.maritalStatus"),
         ("warning", "Patient.meta.profile[0]"),
+        ("warning", "Patient.meta.tag[0].display"),
     ]
 
 
