@@ -6,6 +6,8 @@ to one is an OAuth launch.
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import requests
 from fhirclient.client import FHIRClient
@@ -101,6 +103,21 @@ def test_validate_and_everything(smart: FHIRServer) -> None:
     assert not [issue for issue in outcome.issue if issue.severity in {"error", "fatal"}]
     bundle = Bundle.read_from(f"Patient/{patient.id}/$everything", smart)
     assert {entry.resource.resource_type for entry in bundle.entry} == EVERYTHING_IN
+
+
+def test_a_record_is_fetched_later(smart: FHIRServer) -> None:
+    """https://hl7.org/fhir/R4/async.html"""
+    patient = made(smart, "fhirclient-later")
+    accepted = smart.session.get(
+        f"{smart.base_uri}Patient/{patient.id}/$everything", headers={"Prefer": "respond-async"}
+    )
+    assert accepted.status_code == 202
+    url = accepted.headers["Content-Location"]
+    while (state := smart.session.get(url)).status_code == 202:
+        time.sleep(min(int(state.headers["Retry-After"]), 1))
+    [answer] = Bundle(state.json()).entry
+    assert answer.response.status == "200 OK"
+    assert answer.resource.entry[0].resource.id == patient.id
 
 
 def test_a_refusal_is_an_operation_outcome(smart: FHIRServer) -> None:
