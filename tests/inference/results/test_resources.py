@@ -221,3 +221,16 @@ def test_a_picture_without_a_study_makes_no_imaging_study_reference() -> None:
 def test_what_is_no_r4_never_leaves() -> None:
     with pytest.raises(ValueError, match="status"):
         authored({"resourceType": "Observation", "id": "x", "code": {"text": "y"}})
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": 5}, {"status": ["final"]}, {"note": [{"text": {}}]}, {"unknown": "x"}]
+)
+def test_a_resource_like_one_that_passed_is_read_again_where_it_differs_in_kind(
+    change: dict[str, Any],
+) -> None:
+    said = {"resourceType": "Observation", "status": "final", "code": {"text": "y"}}
+    assert authored(said | {"note": [{"text": "z"}]})
+    assert authored(said | {"note": [{"text": "another"}]})
+    with pytest.raises(ValueError, match="validation error"):
+        authored(said | change)
