@@ -121,7 +121,8 @@ def identifier(value: Json, path: Path, visit: Visit) -> None:
 def bundle(value: Json, path: Path, visit: Visit) -> None:
     """What https://hl7.org/fhir/R4/bundle.html#bundle-unique asks of each entry's fullUrl."""
     entries = value.get("entry")
-    may_lack = value.get("type") in UNNAMED_ENTRIES
+    kind = value.get("type")
+    may_lack = type(kind) is str and kind in UNNAMED_ENTRIES
     for index, entry in enumerate(entries if type(entries) is list else ()):
         resource = entry.get("resource") if type(entry) is dict else None
         if type(resource) is not dict:

@@ -20,7 +20,7 @@ def broken_invariants(resource: Json) -> Iterator[Mutation]:
             wanted, _, name = key.partition(" ")
             if wanted == type_:
                 for member, change in breaks(value):
-                    yield Mutation(name, (*keys, member), change, "invariant", place)
+                    yield Mutation(f"broken {name}", (*keys, member), change, "invariant", place)
 
 
 def elements(resource: Json) -> Iterator[tuple[str, Json, Keys, str]]:
@@ -130,7 +130,7 @@ BREAKS: Mapping[str, Callable[[Json], Iterator[Change]]] = {
     "Condition con-5": _put("verificationStatus", _in_error("condition-ver-status")),
     "Composition.section cmp-2": _with("emptyReason", {"text": "none"}),
     "ValueSet.compose.include vsd-1": _without("system"),
-    "ValueSet name": _put("name", "not a name"),
+    "ValueSet vsd-0": _put("name", "not a name"),
     "Linkage lnk-1": _put("item", [{"type": "source", "resource": {"display": "a"}}]),
     "Consent ppc-1": _without("policyRule"),
     "Goal.target gol-1": _without("measure"),
@@ -148,6 +148,6 @@ BREAKS: Mapping[str, Callable[[Json], Iterator[Change]]] = {
     "AuditEvent.entity sev-1": _with("query", "aGk=", "name"),
     "NamingSystem nsd-1": _put("kind", "root"),
     "CapabilityStatement cpb-1": _without("rest"),
-    "Communication.payload": _with("contentString", "a"),
+    "RequestGroup.action rqg-1": _with("resource", {"reference": "Patient/1"}, "action"),
 }
 """Type and name → how it is broken. Not each place where it applies is broken by it: both judges say whether."""
