@@ -15,6 +15,7 @@ from benchmarks import (
     task_stages,
     tasks,
     upload_memory,
+    validation,
 )
 from benchmarks.machine import described
 
@@ -26,6 +27,10 @@ QUESTIONS = {
     "scale": (scale.run, "Searches on a million resources against ten thousand"),
     "tasks": (tasks.run, "Task to report, STAT behind a queue, backlog: against the bare model"),
     "task-stages": (task_stages.run, "Where a Task's processor time goes"),
+    "validation": (
+        validation.run,
+        "Validation by size and kind of resource, and the invariants' share",
+    ),
     "upload-memory": (upload_memory.run, "Memory of the API process under a large upload"),
 }
 

@@ -42,6 +42,7 @@ from fhir_api.fhirpath.values import (
     Quantity,
     calculated,
     equal,
+    identity,
     moment,
     singleton,
     truth_of,
@@ -68,6 +69,14 @@ class Compiler:
         condition = self._condition(syntax)
         if condition is not None:
             return _collected(condition)
+        run = self._run(syntax)
+        if isinstance(syntax, Operation) and _is_constant(syntax):
+            return _constant(run([], Evaluation(NOTHING, NOTHING, NOTHING)))
+        if not isinstance(syntax, Constant) and _is_fixed(syntax):
+            return _remembered(run)
+        return run
+
+    def _run(self, syntax: Syntax) -> Run:
         match syntax:
             case This():
                 return _this
@@ -126,7 +135,18 @@ class Compiler:
         left = self.collection(syntax.left)
         compare = COMPARISONS[syntax.operator]
         if isinstance(syntax.right, Literal) and syntax.operator in ("=", "!="):
-            return _equals_literal(left, self._literal(syntax.right), syntax.operator == "=")
+            literal, wanted = self._literal(syntax.right), syntax.operator == "="
+            general = _equals_literal(left, literal, wanted)
+            if (
+                isinstance(syntax.left, Member)
+                and syntax.left.is_first
+                and type(literal.value) is str
+            ):
+                return _member_equals(syntax.left.name, literal.value, wanted, general)
+            return general
+        if syntax.operator == "in" and _is_constant(syntax.right):
+            listed = self.collection(syntax.right)([], Evaluation(NOTHING, NOTHING, NOTHING))
+            return _is_listed(left, listed)
         right = self.collection(syntax.right)
         return lambda this, evaluation: compare(
             left(this, evaluation), right(this, evaluation), evaluation
@@ -247,6 +267,40 @@ class Compiler:
         return _constant([calculated(known)])
 
 
+NOTHING: Final = Node({}, "Resource")
+
+
+def _is_constant(syntax: Syntax) -> bool:
+    """Whether it is made of literals alone: ``('a' | 'b')``."""
+    if isinstance(syntax, Operation):
+        return (
+            syntax.operator in COLLECTIONS
+            and _is_constant(syntax.left)
+            and _is_constant(syntax.right)
+        )
+    return isinstance(syntax, Literal)
+
+
+def _is_fixed(syntax: Syntax) -> bool:
+    """Whether it is the same throughout an evaluation: ``%resource.code.coding``, whatever ``$this`` is."""
+    while isinstance(syntax, Member) or (isinstance(syntax, Call) and not syntax.arguments):
+        syntax = syntax.base
+    return isinstance(syntax, Constant)
+
+
+def _remembered(run: Run) -> Run:
+    """``run``, which does its work once in an evaluation: so comparing each element with ``%resource`` is linear."""
+    key = object()
+
+    def once(this: list[Node], evaluation: Evaluation) -> list[Node]:
+        found = evaluation.memory.get(key)
+        if found is None:
+            found = evaluation.memory[key] = run(this, evaluation)
+        return found
+
+    return once
+
+
 def _this(this: list[Node], _evaluation: Evaluation) -> list[Node]:
     return this
 
@@ -313,6 +367,31 @@ def _equals_literal(left: Run, literal: Node, wanted: bool) -> Test:  # noqa: FB
             return (found == value) is wanted
         same = equal(nodes[0], literal)
         return None if same is None else same is wanted
+
+    return test
+
+
+def _member_equals(name: str, text: str, wanted: bool, general: Test) -> Test:  # noqa: FBT001
+    """``name = 'text'`` of an object that holds a text there: no node is made to compare them."""
+
+    def test(this: list[Node], evaluation: Evaluation) -> bool | None:
+        if len(this) == 1:
+            value = this[0].value
+            found = value.get(name) if type(value) is dict else None
+            if type(found) is str:
+                evaluation.steps -= 1
+                return (found == text) is wanted
+        return general(this, evaluation)
+
+    return test
+
+
+def _is_listed(left: Run, listed: list[Node]) -> Test:
+    keys = frozenset(identity(node) for node in listed)
+
+    def test(this: list[Node], evaluation: Evaluation) -> bool | None:
+        node = singleton(left(this, evaluation))
+        return None if node is None else identity(node) in keys
 
     return test
 

@@ -36,6 +36,7 @@ class Evaluation:
         "context",
         "index",
         "member_of",
+        "memory",
         "now",
         "resolve",
         "resource",
@@ -63,6 +64,8 @@ class Evaluation:
         self.resolve = resolve
         self.member_of = member_of
         self.variables = variables or {}
+        self.memory: dict[object, list[Node]] = {}
+        """What does not change in this evaluation, once it has been worked out."""
         self.index = 0
         self.total: list[Node] = []
         self.now: datetime | None = None
