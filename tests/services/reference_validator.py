@@ -26,8 +26,8 @@ NDJSON = {"Content-Type": "application/fhir+ndjson"}
 class ReferenceValidator:
     """A running validator."""
 
-    def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=300)
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
 
     def errors_of(self, resources: Sequence[bytes]) -> list[list[str]]:
         """For each resource, what is wrong with it: the texts of its errors."""
@@ -63,7 +63,8 @@ def reference_validator(*arguments: str) -> Iterator[ReferenceValidator]:
     process = subprocess.Popen(command, cwd=script.parent, stderr=subprocess.DEVNULL)
     try:
         _wait_for(port, process)
-        yield ReferenceValidator(f"http://127.0.0.1:{port}")
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
+            yield ReferenceValidator(client)
     finally:
         process.terminate()
         process.wait(timeout=30)

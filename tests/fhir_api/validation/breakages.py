@@ -1,4 +1,4 @@
-"""Ways to break an invariant of R4 at one place of a valid resource, found by walking it along R4's definitions."""
+"""Ways to break an invariant of R4, or a slice of a claimed profile, at one place of a valid resource, found by walking it along R4's definitions."""
 
 from __future__ import annotations
 
@@ -94,6 +94,24 @@ def _missing_contained(value: Json) -> Iterator[Change]:
         yield "reference", "#no-such"
 
 
+def _other_slice(value: Json) -> Iterator[Change]:
+    """Of an Observation that claims a profile (vital signs): what its slices and fixed values ask for, otherwise."""
+    if "profile" not in value.get("meta", ()):
+        return
+    system = "http://terminology.hl7.org/CodeSystem/observation-category"
+    yield "category", [{"coding": [{"system": system, "code": "laboratory"}]}]
+    if "category" in value:
+        yield "category", REMOVED
+    if "valueQuantity" in value:
+        quantity = value["valueQuantity"]
+        yield "valueQuantity", {**quantity, "code": "mg"}
+        yield "valueQuantity", {k: v for k, v in quantity.items() if k != "value"}
+    parts = value.get("component", ())
+    if parts:
+        yield "component", parts[1:] or REMOVED
+        yield "component", [{**parts[0], "code": {"text": "another"}}, *parts[1:]]
+
+
 def _in_error(system: str) -> Json:
     coding = {
         "system": f"http://terminology.hl7.org/CodeSystem/{system}",
@@ -117,6 +135,7 @@ BREAKS: Mapping[str, Callable[[Json], Iterator[Change]]] = {
     "Timing.repeat tim-2": _without("periodUnit", "period"),
     "Timing.repeat tim-4": _put("duration", -1),
     "Observation obs-6": _observed_and_absent,
+    "Observation slice": _other_slice,
     "Observation.referenceRange obs-3": _without("low"),
     "Organization org-1": _without("name"),
     "Bundle bdl-1": _with("total", 3),
