@@ -36,6 +36,12 @@ pieces = st.sampled_from(
         "\0",
         "true",
         "http://a",
+        "x$5",
+        "http://terminology.hl7.org/CodeSystem/condition-clinical|active",
+        "http://hl7.org/fhir/ValueSet/administrative-gender",
+        "ValueSet/r1",
+        "Observation:subject",
+        "Patient:*",
     ]
 )
 values = st.one_of(anything, st.lists(pieces, max_size=6).map("".join))
@@ -59,6 +65,29 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.
         runner.run(server.store.close())
 
 
+def known_names(type: str) -> list[str]:
+    return sorted(
+        {*parameters_of(type), *not_searchable(type), *RESULT_PARAMETERS, *NOT_SUPPORTED}
+        | {"_page", "_list", "_type"}
+    )
+
+
+@st.composite
+def names(draw: st.DrawFn, type: str, steps: int = 2) -> str:
+    """A parameter of a type, at the end of a chain or of reverse chains, or nothing of the sort."""
+    way = draw(st.integers(0, 7)) if steps else 7
+    other = draw(st.sampled_from(["Patient", "Observation", "Organization", "Group", type]))
+    references = [code for code, p in parameters_of(type).items() if p.type == "reference"]
+    if way == 0 and references:
+        typed = draw(st.sampled_from(["", f":{other}", ":nonsense"]))
+        return f"{draw(st.sampled_from(references))}{typed}.{draw(names(other, steps - 1))}"
+    if way == 1:
+        code = draw(st.sampled_from(["subject", "patient", "organization", "focus", "x"]))
+        return f"_has:{other}:{code}:{draw(names(other, steps - 1))}"
+    name = draw(st.one_of(st.sampled_from(known_names(type)), anything))
+    return f"{name}:{draw(modifiers)}" if draw(st.booleans()) else name
+
+
 @st.composite
 def queries(draw: st.DrawFn) -> str:
     type = draw(
@@ -66,16 +95,14 @@ def queries(draw: st.DrawFn) -> str:
             ["Patient", "Observation", "Task", "Bundle", "Location", *sorted(RESOURCE_TYPES)]
         )
     )
-    known = sorted(
-        {*parameters_of(type), *not_searchable(type), *RESULT_PARAMETERS, *NOT_SUPPORTED, "_page"}
+    place = draw(
+        st.sampled_from([type, type, type, "", f"Patient/r1/{type}", "Patient/r1/*", "Device/x/*"])
     )
-    pairs = []
-    for _ in range(draw(st.integers(0, 4))):
-        name = draw(st.one_of(st.sampled_from(known), anything))
-        if draw(st.booleans()):
-            name += ":" + draw(modifiers)
-        pairs.append(f"{quote(name, safe='')}={quote(draw(values), safe='')}")
-    return f"{type}?" + "&".join(pairs)
+    pairs = [
+        f"{quote(draw(names(type)), safe='')}={quote(draw(values), safe='')}"
+        for _ in range(draw(st.integers(0, 4)))
+    ]
+    return f"{place}?" + "&".join(pairs)
 
 
 @given(url=queries(), strict=st.booleans())
