@@ -183,6 +183,22 @@ class UpdatedIs:
 
 
 @dataclass(frozen=True, slots=True)
+class WithinTree:
+    """Under ``param`` the resource refers to ``type``/``id`` or to a resource below it; ``above``: or above it.
+
+    Below a resource is what refers to it under ``via``, a parameter of ``type`` itself, and what is below of that.
+    Steps lead over current, undeleted resources that meet all of ``where``; circles end.
+    """
+
+    param: str
+    type: str
+    id: str
+    via: str
+    above: bool
+    where: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RefersTo:
     """Chaining: under ``param`` the resource refers to a current, undeleted one of ``type`` that meets all of ``where``.
 
@@ -240,6 +256,7 @@ Condition: TypeAlias = (
     | Present
     | IdIn
     | UpdatedIs
+    | WithinTree
     | RefersTo
     | ReferredBy
     | AnyOf
@@ -320,7 +337,7 @@ def restricted(type: str, where: tuple[Condition, ...], visible: Visible) -> tup
 
 def _restricted(condition: Condition, visible: Visible) -> Condition:
     match condition:
-        case RefersTo() | ReferredBy():
+        case RefersTo() | ReferredBy() | WithinTree():
             return replace(condition, where=restricted(condition.type, condition.where, visible))
         case AnyOf() | AllOf():
             inner = tuple(_restricted(c, visible) for c in condition.conditions)

@@ -16,13 +16,13 @@ from typing import Any
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.document import ID
 from fhir_api.search.coded import by_hierarchy, in_value_set
-from fhir_api.search.criterion import Criterion
+from fhir_api.search.criterion import Criterion, not_supported
 from fhir_api.search.dates import interval_us
 from fhir_api.search.grammar import prefixed, split, unescape
 from fhir_api.search.index_values import CANONICAL
 from fhir_api.search.normalise import normalise
 from fhir_api.search.numbers import Precise, precise
-from fhir_api.search.parameters import target_types
+from fhir_api.search.parameters import hierarchy_of, target_types
 from fhir_api.search.reference_target import target_of
 from store.query import (
     AnyOf,
@@ -39,6 +39,7 @@ from store.query import (
     TokenText,
     UriIs,
     UriMatch,
+    WithinTree,
 )
 from terminology.ucum import UCUM, canonical_unit
 
@@ -83,9 +84,11 @@ def token_condition(criterion: Criterion, value: str) -> Condition:
 
 
 def reference_condition(criterion: Criterion, value: str) -> Condition:
-    """An id, ``Type/id``, an absolute URL or a canonical; ``:Type``; ``:identifier``."""
+    """An id, ``Type/id``, an absolute URL or a canonical; ``:Type``; ``:identifier``; ``:below`` and ``:above``."""
     if criterion.modifier == "identifier":
         return _identifier_condition(criterion, value)
+    if criterion.modifier in {"below", "above"}:
+        return _tree_condition(criterion, value)
     text = unescape(value)
     if ID.fullmatch(text):
         types = (criterion.modifier,) if criterion.modifier else target_types(criterion.parameter)
@@ -99,6 +102,26 @@ def reference_condition(criterion: Criterion, value: str) -> Condition:
     if target is not None and criterion.modifier is None and _ABSOLUTE.match(text):
         return ReferenceIs(criterion.code, url=text if "|" in text else target.url)
     raise criterion.refuse("a reference is an id, Type/id or an absolute URL")
+
+
+def _tree_condition(criterion: Criterion, value: str) -> Condition:
+    """Where resources are part of one another: ``location:below=Location/1``
+    (https://hl7.org/fhir/R4/search.html#recursive).
+    """
+    text = unescape(value)
+    types = target_types(criterion.parameter)
+    trees = [type for type in types if hierarchy_of(type) is not None]
+    if not trees:
+        why = f"no modifier ':{criterion.modifier}' for a reference to what is no hierarchy"
+        raise not_supported(criterion.name, why)
+    target = target_of(text, criterion.reading.base_url)
+    type, id = (target.type, target.id) if target is not None and target.id else (None, None)
+    if ID.fullmatch(text) and len(types) == 1:
+        type, id = types[0], text
+    via = hierarchy_of(type) if type in trees and type is not None else None
+    if type is None or id is None or via is None:
+        raise criterion.refuse(f"it needs {' or '.join(f'{tree}/id' for tree in trees)}")
+    return WithinTree(criterion.code, type, id, via, above=criterion.modifier == "above")
 
 
 def _identifier_condition(criterion: Criterion, value: str) -> Condition:
@@ -211,7 +234,7 @@ MODIFIERS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "string": frozenset({"missing", "exact", "contains"}),
         "token": frozenset({"missing", "text", "not", "of-type", "in", "not-in", "below", "above"}),
-        "reference": frozenset({"missing", "identifier"}) | RESOURCE_TYPES,
+        "reference": frozenset({"missing", "identifier", "below", "above"}) | RESOURCE_TYPES,
         "uri": frozenset({"missing", "below", "above"}),
         "date": frozenset({"missing"}),
         "number": frozenset({"missing"}),

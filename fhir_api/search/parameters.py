@@ -200,6 +200,16 @@ def target_types(parameter: SearchParameter) -> tuple[str, ...]:
 
 
 @cache
+def hierarchy_of(type: str) -> str | None:
+    """The parameter by which resources of a type are part of one another; None: they are no hierarchy."""
+    for code in ("partof", "part-of"):
+        parameter = parameters_of(type).get(code)
+        if parameter is not None and target_types(parameter) == (type,):
+            return code
+    return None
+
+
+@cache
 def _defined(type: str) -> dict[str, SearchParameter]:
     if type not in RESOURCE_TYPES:
         raise KeyError(type)

@@ -25,6 +25,7 @@ from store.query import (
     ReferredBy,
     RefersTo,
     UpdatedIs,
+    WithinTree,
 )
 from store.sqlite.matches import ANY_ROW, NOTHING, OfValue, Sql, joined, match_of
 from store.sqlite.names import Kind, Names
@@ -154,8 +155,10 @@ class Compiler:
             return NO_RIDS
         return rows.rids() if rows.index else None
 
-    def rows(self, condition: OfValue) -> Rows | None:
+    def rows(self, condition: OfValue | WithinTree) -> Rows | None:
         """The entry rows that a condition on one parameter speaks of; None: there can be none."""
+        if isinstance(condition, WithinTree):
+            return self._within_tree(condition)
         kind, match, index = match_of(condition, self._names)
         pid = self.pid(condition.param, kind)
         if pid is None or match == NOTHING:
@@ -211,6 +214,36 @@ class Compiler:
             f" WHERE {found.text} AND d.pid = ? AND d.code = {other.row}.id AND d.system = ?",
             (*found.values, pid, other.type),
         )
+
+    def _within_tree(self, tree: WithinTree) -> Rows | None:
+        """UNION drops what was found before, so circles end."""
+        other = self._other_end(tree.type)
+        pid, via = self.pid(tree.param, Kind.REFERENCE), other.pid(tree.via, Kind.REFERENCE)
+        if pid is None or other.type is None:
+            return None
+        tests, row = other.all_predicates(tree.where), other.row
+        if tree.above:
+            step = (
+                f"SELECT d.code FROM tree CROSS JOIN resource {row} INDEXED BY resource_id"
+                f" CROSS JOIN term_entry d INDEXED BY sqlite_autoindex_term_entry_1"
+                f" WHERE {row}.id = tree.id AND {row}.type = ? AND {row}.live = 1"
+                f" AND d.rid = {row}.rid AND d.pid = ? AND d.system = ? AND {tests.text}"
+            )
+            values = (other.type, via, other.type, *tests.values)
+        else:
+            step = (
+                f"SELECT {row}.id FROM tree CROSS JOIN term_entry d INDEXED BY term_created"
+                f" CROSS JOIN resource {row}"
+                " WHERE d.pid = ? AND d.code = tree.id AND d.system = ?"
+                f" AND {row}.rid = d.rid AND {tests.text}"
+            )
+            values = (via, other.type, *tests.values)
+        match = Sql(
+            f"code IN (WITH RECURSIVE tree (id) AS (SELECT ? UNION {step})"
+            " SELECT id FROM tree) AND system = ?",
+            (tree.id, *values, other.type),
+        )
+        return Rows(Kind.REFERENCE, pid, match, "term_created")
 
     def _referred_by(self, join: ReferredBy) -> Sql:
         other = self._other_end(join.type)

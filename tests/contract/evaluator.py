@@ -46,6 +46,7 @@ from store.query import (
     UpdatedIs,
     UriIs,
     UriMatch,
+    WithinTree,
 )
 
 
@@ -88,6 +89,15 @@ def holds(condition: Condition, resource: Resource, resources: Sequence[Resource
             return all(holds(c, resource, resources) for c in conditions)
         case Not(inner):
             return not holds(inner, resource, resources)
+        case WithinTree(param, type):
+            tree = _tree(condition, resources)
+            return any(
+                isinstance(e, ReferenceEntry)
+                and e.param == param
+                and e.target_type == type
+                and e.target_id in tree
+                for e in resource.entries
+            )
         case RefersTo(param, type, where):
             targets = [r for r in resources if _refers(resource, param, r)]
             return bool(_met(targets, type, where, resources))
@@ -103,6 +113,37 @@ def holds(condition: Condition, resource: Resource, resources: Sequence[Resource
     return any(
         _meets(condition, entry) for entry in resource.entries if entry.param == condition.param
     )
+
+
+def _tree(tree: WithinTree, resources: Sequence[Resource]) -> set[str]:
+    """The ids of what is in the tree, its root among them."""
+    ids = {tree.id}
+    while True:
+        met = _met(resources, tree.type, tree.where, resources)
+        if tree.above:
+            more = {
+                e.target_id
+                for r in met
+                if r.id in ids
+                for e in r.entries
+                if isinstance(e, ReferenceEntry)
+                and (e.param, e.target_type) == (tree.via, tree.type)
+                and e.target_id is not None
+            }
+        else:
+            more = {
+                r.id
+                for r in met
+                if any(
+                    isinstance(e, ReferenceEntry)
+                    and (e.param, e.target_type) == (tree.via, tree.type)
+                    and e.target_id in ids
+                    for e in r.entries
+                )
+            }
+        if more <= ids:
+            return ids
+        ids |= more
 
 
 def _refers(source: Resource, param: str, target: Resource) -> bool:

@@ -45,6 +45,7 @@ from store.query import (
     UpdatedIs,
     UriIs,
     UriMatch,
+    WithinTree,
 )
 from store.query import Part as OfPart
 
@@ -211,6 +212,17 @@ CONDITION: st.SearchStrategy[Condition] = st.recursive(
 )
 
 
+_TREE = st.builds(
+    WithinTree,
+    st.sampled_from(("subject", "focus", "none")),
+    st.sampled_from((THIS, OTHER, "Unknown")),
+    st.sampled_from(STORED_IDS),
+    st.sampled_from(("subject", "focus", "none")),
+    st.booleans(),
+    st.lists(_LEAF, max_size=1).map(tuple),
+)
+
+
 def _joins(inner: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
     param = st.sampled_from(("subject", "focus", "none"))
     type = st.sampled_from((THIS, OTHER, "Unknown"))
@@ -219,7 +231,7 @@ def _joins(inner: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
 
 
 JOIN: st.SearchStrategy[Condition] = st.recursive(
-    _joins(_LEAF),
+    _joins(_LEAF) | _TREE,
     lambda inner: st.one_of(
         _joins(inner),
         _joins(inner | _LEAF),

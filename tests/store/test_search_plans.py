@@ -33,6 +33,7 @@ from store.query import (
     StringMatch,
     TokenIn,
     TokenIs,
+    WithinTree,
 )
 from store.sqlite import SqliteStore, plan, readers, search
 from store.sqlite.conditions import TABLE_OF
@@ -110,6 +111,8 @@ QUERIES: dict[str, tuple[tuple[Condition, ...], tuple[SortKey, ...]]] = {
         (ReferredBy("Task", "part-of", (RefersTo("subject", "Patient", (IdIn(("p",)),)),)),),
         NEWEST,
     ),
+    "below": ((WithinTree("subject", "Patient", "p", "link", above=False),), ()),
+    "above": ((WithinTree("part-of", "Task", "9", "part-of", above=True), STATUS), NEWEST),
     "no-chain": ((Not(RefersTo("subject", "Patient", (Not(IdIn(("q",))),))),), ()),
     "no-reverse": ((Not(ReferredBy("Task", "part-of", (Present("date"),))),), ()),
     "not": ((Not(STATUS), Present("subject")), ()),

@@ -152,7 +152,7 @@ class Maker:
                 {"system": "http://unitsofmeasure.org", "code": "mg", "unit": "milligram"},
                 {"system": "http://unitsofmeasure.org", "code": "g"},
                 {"system": "http://unitsofmeasure.org", "code": "ug"},
-                {"system": "http://unitsofmeasure.org", "code": "no unit"},
+                {"system": "http://unitsofmeasure.org", "code": "mL"},
                 {"unit": "mg"},
                 {},
             ]
@@ -312,7 +312,7 @@ quantities = st.builds(
             "|http://unitsofmeasure.org|",
             *(
                 f"|http://unitsofmeasure.org|{code}"
-                for code in ("mg", "g", "ug", "kg", "m", "no unit")
+                for code in ("mg", "g", "ug", "kg", "m", "mL", "no unit")
             ),
         ]
     ),
@@ -397,6 +397,9 @@ def simple_criteria(draw: st.DrawFn, type: str) -> tuple[str, str]:
     if code == "clinical-status":
         modifier = draw(st.sampled_from(sorted(CLINICAL_VALUES)))
         return f"{code}:{modifier}" if modifier else code, draw(CLINICAL_VALUES[modifier])
+    if code in {"organization", "partof"} and draw(st.integers(0, 2)) == 0:
+        roots = st.sampled_from(STORED_IDS).map("Organization/{}".format)
+        return f"{code}:{draw(st.sampled_from(['below', 'above']))}", draw(roots)
     modifiers = [modifier for of, modifier in VALUES if of == kind]
     if code != "identifier" and "of-type" in modifiers:
         modifiers.remove("of-type")

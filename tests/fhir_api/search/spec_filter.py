@@ -164,8 +164,12 @@ def quantities(values: Sequence[Resource]) -> list[Amount]:
 
 
 def pairs_in(elements: Sequence[Resource]) -> list[tuple[list[Token], list[Amount]]]:
-    """Of each element its code and its quantity: the parts of a composite."""
-    return [(tokens(element["code"]), quantities([element])) for element in elements]
+    """Of each element that has both its code and its quantity: the parts of a composite."""
+    return [
+        (tokens(element["code"]), quantities([element]))
+        for element in elements
+        if "valueQuantity" in element
+    ]
 
 
 Values = Callable[[Resource], list[Any]]
@@ -487,6 +491,9 @@ def matches(resource: Resource, name: str, text: str, now: datetime, world: Worl
     values = values_of(resource)
     if modifier == "missing":
         return (not values) == (text == "true")
+    if kind == "reference" and modifier in ("below", "above"):
+        within = set().union(*(tree(root, modifier, world) for root in split_raw(text)))
+        return any(value.target in within for value in values)
     plain = modifier if modifier != "not" else None
     tests: dict[str, Callable[[Any, str], bool]] = {
         "string": lambda v, t: string_matches(v, modifier, t),
@@ -500,6 +507,21 @@ def matches(resource: Resource, name: str, text: str, now: datetime, world: Worl
     }
     found = any(tests[kind](value, part) for value in values for part in split_raw(text))
     return found != (modifier in ("not", "not-in"))
+
+
+def tree(root: str, modifier: str, world: World) -> set[str]:
+    """What is part of an Organization, or what it is part of, over all steps; it is among them."""
+    links = {
+        (f"Organization/{id}", target)
+        for id, organization in world["Organization"].items()
+        for target in targets(organization, "partof")
+    }
+    if modifier == "above":
+        links = {(target, part) for part, target in links}
+    found = {root}
+    while more := {part for part, whole in links if whole in found} - found:
+        found |= more
+    return found
 
 
 def is_member(resource: Resource, patient: str, world: World) -> bool:

@@ -65,6 +65,7 @@ async def measured(server: Server) -> Server:
         ("code-value-date=when$ge2020-02", ["timed"]),
         ("code-value-date=when$2019", []),
         ("code-value-quantity:missing=false", ["small", "large", "other"]),
+        ("combo-code-value-quantity:missing=false", ["small", "large", "other", "pressure"]),
     ],
 )
 async def test_all_parts_of_a_composite_hold_in_one_element(
@@ -128,7 +129,13 @@ async def test_a_chromosome_window_is_found_by_all_three(server: Server):
         "resourceType": "MolecularSequence",
         "id": "s",
         "coordinateSystem": 0,
-        "referenceSeq": {"chromosome": coding("7"), "windowStart": 5, "windowEnd": 9},
+        "referenceSeq": {
+            "chromosome": coding("7"),
+            "genomeBuild": "GRCh 37",
+            "strand": "watson",
+            "windowStart": 5,
+            "windowEnd": 9,
+        },
     }
     await server.store_all([sequence])
     query = "MolecularSequence?chromosome-window-coordinate="

@@ -92,6 +92,69 @@ async def test_a_chain_finds_by_what_is_at_its_end(clinic: Server, query: str, f
     assert (await clinic.get(f"{query}&_summary=count"))["total"] == len(found)
 
 
+@pytest.fixture
+async def building(server: Server) -> Server:
+    """Bed in room in ward in house; another ward beside."""
+
+    def location(id: str, part_of: str | None) -> dict[str, object]:
+        made: dict[str, object] = {"resourceType": "Location", "id": id, "name": id}
+        return made | ({"partOf": {"reference": f"Location/{part_of}"}} if part_of else {})
+
+    tree = {"house": None, "ward": "house", "room": "ward", "bed": "room", "other": "house"}
+    await server.store_all(location(id, part_of) for id, part_of in tree.items())
+    await server.store_all(
+        {
+            "resourceType": "Procedure",
+            "id": f"in-{id}",
+            "status": "completed",
+            "subject": {"reference": "Patient/p"},
+            "location": {"reference": f"Location/{id}"},
+        }
+        for id in tree
+    )
+    return server
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("Procedure?location:below=ward", ["in-ward", "in-room", "in-bed"]),
+        (
+            "Procedure?location:below=Location/house&_count=2&_total=accurate",
+            ["in-house", "in-ward"],
+        ),
+        ("Procedure?location:above=room", ["in-house", "in-ward", "in-room"]),
+        ("Procedure?location:below=bed,Location/other", ["in-bed", "in-other"]),
+        ("Procedure?location:below=nowhere", []),
+        ("Location?partof:below=ward", ["room", "bed"]),
+        ("Location?partof:above=ward", ["ward", "room", "other"]),
+        ("Location?_has:Procedure:location:location:below=ward", ["ward", "room", "bed"]),
+    ],
+)
+async def test_what_is_part_of_another_is_below_it(building: Server, query: str, found: list[str]):
+    """https://hl7.org/fhir/R4/search.html#recursive"""
+    assert ids(await building.get(query)) == found
+
+
+async def test_parts_that_go_round_in_a_circle_end(server: Server):
+    await server.store_all(
+        {
+            "resourceType": "Location",
+            "id": f"l{n}",
+            "partOf": {"reference": f"Location/l{(n + 1) % 3}"},
+        }
+        for n in range(3)
+    )
+    for modifier in ("below", "above"):
+        assert ids(await server.get(f"Location?partof:{modifier}=l0")) == ["l0", "l1", "l2"]
+
+
+async def test_below_needs_a_hierarchy(server: Server):
+    assert (await server.refused("Observation?subject:below=x"))["code"] == "invalid"
+    assert (await server.refused("Observation?patient:below=x"))["code"] == "not-supported"
+    assert (await server.refused("Procedure?location:below=Patient/x"))["code"] == "invalid"
+
+
 async def test_a_chain_ends_at_what_is_there_now(clinic: Server):
     await clinic.request("DELETE", "Patient/anna")
     assert ids(await clinic.get("Observation?subject:Patient.name=weiss")) == ["o2"]
