@@ -81,7 +81,7 @@ class StoredSearchParameters:
 
     def _reasons(self, resource: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         """Element and sentence of each obstacle."""
-        code = resource.get("code", "")
+        code, url = resource.get("code", ""), resource.get("url")
         if not _CODE.fullmatch(code):
             yield "code", "A code is a letter, then letters, digits, '-' or '_': at most 64 in all."
         if resource.get("type") not in KINDS:
@@ -92,14 +92,17 @@ class StoredSearchParameters:
                 yield f"base[{at}]", "That is no resource type of R4."
             elif any(is_defined(type, code) for type in types):
                 yield "code", f"R4 has a parameter of this code on {base}."
-            elif any(self._is_taken(type, code, resource.get("url")) for type in types):
+            elif any(self._is_taken(type, code, url) for type in types):
                 yield "code", f"Another stored SearchParameter has this code on {base}."
-            elif any(len(self.active.added(type)) >= MOST_ON_A_TYPE for type in types):
+            elif any(self._is_full(type, url) for type in types):
                 yield (
                     f"base[{at}]",
                     f"{base} has {MOST_ON_A_TYPE} added parameters, which is the limit.",
                 )
         yield from _obstacles_of_expression(resource)
+
+    def _is_full(self, type: str, url: str | None) -> bool:
+        return sum(p.url != url for p in self.active.added(type)) >= MOST_ON_A_TYPE
 
     def _is_taken(self, type: str, code: str, url: str | None) -> bool:
         return any(p.code == code and p.url != url for p in self.active.added(type))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fhir_api.api import Api
+from fhir_api.conformance import search_parameters
 from fhir_api.conformance.watcher import Watcher
 from store.sqlite import SqliteStore
 from tests.fhir_api.client import Client
@@ -190,6 +191,17 @@ async def test_a_code_is_one_parameters(client: Client) -> None:
     assert (await client.post("SearchParameter", {**other, "code": "others"})).status == 201
     changed = definition(id="eyes", expression=f"Patient.extension('{EYES}').value.as(code)")
     assert (await client.put("SearchParameter/eyes", changed)).status == 200
+
+
+async def test_a_type_takes_so_many_and_those_can_still_be_changed(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_parameters, "MOST_ON_A_TYPE", 1)
+    await client.put("SearchParameter/eyes", definition(id="eyes"))
+    other = definition(url="http://example.org/SearchParameter/other", code="other")
+    refused = await client.post("SearchParameter", other)
+    assert refused.issue["expression"] == ["SearchParameter.base[0]"]
+    assert (await client.put("SearchParameter/eyes", definition(id="eyes", code="e"))).status == 200
 
 
 async def test_r4s_own_definitions_are_kept_and_change_nothing(client: Client, api: Api) -> None:
