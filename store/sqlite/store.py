@@ -105,7 +105,15 @@ class SqliteStore:
         return self._readers.run(versions.read, self._names, type, id)
 
     async def read_many(self, keys: Sequence[tuple[str, str]]) -> list[Version | None]:
-        return self._readers.run(versions.read_many, self._names, keys)
+        by_type: dict[str, list[str]] = {}
+        for type, id in keys:
+            by_type.setdefault(type, []).append(id)
+        found: dict[tuple[str, str], Version] = {}
+        for type, ids in by_type.items():
+            statement = versions.many_statement(self._names, type, ids)
+            for id, *rest in await self._readers.fetch(statement):
+                found[type, id] = Version(type, id, *rest)
+        return [found.get(key) for key in keys]
 
     async def read_version(self, type: str, id: str, version: int) -> Version | None:
         return self._readers.run(versions.read_version, self._names, type, id, version)

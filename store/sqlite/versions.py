@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from json import dumps
 
 from store.interface import Version
+from store.sqlite.matches import Sql
 from store.sqlite.names import Names
 
 _COLUMNS = "v.version, v.updated, v.method, v.content, v.blob"
@@ -23,24 +24,14 @@ def read(connection: sqlite3.Connection, names: Names, type: str, id: str) -> Ve
     return None if row is None else Version(type, id, *row)
 
 
-def read_many(
-    connection: sqlite3.Connection, names: Names, keys: Sequence[tuple[str, str]]
-) -> list[Version | None]:
-    """The current versions in the order of the keys."""
-    by_type: dict[str, list[str]] = {}
-    for type, id in keys:
-        by_type.setdefault(type, []).append(id)
-    found: dict[tuple[str, str], Version] = {}
-    for type, ids in by_type.items():
-        rows = connection.execute(
-            f"SELECT r.id, {_COLUMNS} FROM json_each(?) w"
-            " CROSS JOIN resource r ON r.id = w.value AND r.type = ?"
-            " CROSS JOIN version v ON v.sequence = r.sequence",
-            (dumps(ids), names.find(type)),
-        )
-        for id, *rest in rows:
-            found[type, id] = Version(type, id, *rest)
-    return [found.get(key) for key in keys]
+def many_statement(names: Names, type: str, ids: Sequence[str]) -> Sql:
+    """SELECT of the current versions of those that are there: id, version, updated, method, content, blob."""
+    return Sql(
+        f"SELECT r.id, {_COLUMNS} FROM json_each(?) w"
+        " CROSS JOIN resource r ON r.id = w.value AND r.type = ?"
+        " CROSS JOIN version v ON v.sequence = r.sequence",
+        (dumps(ids), names.find(type)),
+    )
 
 
 def read_version(
