@@ -195,7 +195,7 @@ def parameters_of(
     if request.method != "POST" or not request.body:
         return Parameters(values)
     tree = parse(request.body, api.options.max_depth)
-    if resource is not None and tree.get("resourceType") not in {None, "Parameters"}:
+    if resource is not None and tree.get("resourceType") not in (None, "Parameters"):
         whole = Given(WHOLE_BODY, {"name": resource, "resource": tree})
         values[resource] = (*values.get(resource, ()), whole)
         return Parameters(values, request.body)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from fhir_api.search.parameters import parameters_of
 from tests.deployment import OPERATOR_TOKEN, WORKER_TOKEN
-from tests.fuzz.bodies import Bodies, Body
+from tests.fuzz.bodies import SEEDS, Bodies, Body
 
 TYPES = (
     "Patient",
@@ -156,7 +156,7 @@ class Attempts:
             ),
             "search": self._search,
             "write": self._write,
-            "patch": lambda: ("PATCH", self._write_url(), self._bodies.patch()),
+            "patch": lambda: ("PATCH", self._patched_url(), self._bodies.patch()),
             "bundle": lambda: ("POST", "", self._bodies.of(self._bodies.bundle(self._any_url))),
             "operation": self._operation,
             "binary": self._binary,
@@ -233,9 +233,19 @@ class Attempts:
             return self._pick("Patient/a", "Patient/b", "Observation/o", "Task/a", "ImagingStudy/a")
         return self._path(type, self._pick(*IDS))
 
+    def _patched_url(self) -> str:
+        return (
+            self._pick("Patient/a", "Patient/b")
+            if self._random.random() < 0.6
+            else self._write_url()
+        )
+
     def _write(self) -> tuple[str, str, Body | None]:
-        if self._random.random() < 0.15:
+        chance = self._random.random()
+        if chance < 0.08:
             return "DELETE", self._write_url(), None
+        if chance < 0.2:
+            return self._renewal()
         tree: Any = (
             self._bodies.resource() if self._random.random() < 0.5 else self._bodies.spoiled()
         )
@@ -252,6 +262,11 @@ class Attempts:
         id = id if isinstance(id, str) and self._random.random() < 0.9 else self._pick(*IDS)
         query = self._pick("", "", "", "?identifier=urn:test|1")
         return "PUT", (self._path(type) + query) if query else self._path(type, id), body
+
+    def _renewal(self) -> tuple[str, str, Body | None]:
+        """One of the resources that reads, patches and operations name, as it is when nothing is wrong with it."""
+        tree = self._random.choice([seed for seed in SEEDS if "id" in seed])
+        return "PUT", f"{tree['resourceType']}/{tree['id']}", self._bodies.as_it_is(tree)
 
     def _operation(self) -> tuple[str, str, Body | None]:
         if self._random.random() < 0.6:

@@ -28,7 +28,7 @@ SEEDS: tuple[dict[str, Any], ...] = (
             managingOrganization={"reference": "#o"}),
     observation("Patient/a", id="o", valueQuantity={"value": 1.10, "system": "http://unitsofmeasure.org",
                 "code": "mg"}, effectiveDateTime="2024-01-01T10:00:00Z"),
-    observation("urn:uuid:x", component=[{"code": {"text": "x"}, "valueString": "y"}]),
+    observation("urn:uuid:8ba1e5a0-5a5a-4a5a-9a5a-5a5a5a5a5a5a", component=[{"code": {"text": "x"}, "valueString": "y"}]),
     {"resourceType": "Task", "id": "a", "status": "requested", "intent": "order", "for": {"reference": "Patient/a"}},
     {"resourceType": "ImagingStudy", "id": "a", "status": "available", "subject": {"reference": "Patient/a"},
      "series": [{"uid": "1.2.3", "modality": {"system": "http://dicom.nema.org/resources/ontology/DCM",
@@ -49,7 +49,7 @@ SEEDS: tuple[dict[str, Any], ...] = (
 
 NASTY: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 10**30, -(10**400), 1e308, "", " ", "\x00", "\x7f", "é", "𝄞", "\ufffe", "a" * 5000,
-    "Patient/a", "Patient/", "/", "#", "#x", "http://x.test/Patient/a", "urn:uuid:x", "urn:oid:1.2", "2024-02-30",
+    "Patient/a", "Patient/", "/", "#", "#x", "http://x.test/Patient/a", "urn:uuid:8ba1e5a0-5a5a-4a5a-9a5a-5a5a5a5a5a5a", "urn:oid:1.2", "2024-02-30",
     "0000", "2024-01-01T25:00:00Z", "9999-12-31", "|", "\\", "$", "${jndi:ldap://x}", "' OR 1=1 --", "<script>",
     "%s%n", "../../etc/passwd", "javascript:alert(1)", [], {}, [None], [[]], [{}], {"x": {}}, {"id": "a"},
     {"extension": [{}]}, {"extension": [{"url": "x", "valueCode": "y"}]}, {"resourceType": "Patient"},
@@ -58,8 +58,8 @@ NASTY: tuple[Any, ...] = (
 """What an element may be replaced with."""
 
 PATCHES: tuple[Any, ...] = (
-    *([{"op": "add", "path": "/active", "value": value}] for value in (True, False, True, False)),
-    *([{"op": "add", "path": "/language", "value": value}] for value in ("de", "fy", "en")),
+    *([{"op": "add", "path": "/active", "value": value}] for value in (True, False) * 4),
+    *([{"op": "add", "path": "/language", "value": value}] for value in ("de", "fy", "en") * 3),
     [{"op": "replace", "path": "/name/0/given/0", "value": "X"}],
     [{"op": "remove", "path": "/identifier/-"}],
     [{"op": "test", "path": "/id", "value": "a"}],
@@ -87,7 +87,7 @@ FHIRPATH_PATCHES: tuple[Any, ...] = tuple(
         ],
     }
     for path in ("Patient.name[0].family", "Patient.identifier[0].value", "Observation.code.text")
-) * 8 + tuple(
+) * 20 + tuple(
     {
         "resourceType": "Parameters",
         "parameter": [
@@ -192,23 +192,23 @@ class Bodies:
 
     def bundle(self, url: Callable[[], str]) -> dict[str, Any]:
         entries = [self._entry(url) for _ in range(self._random.choice((0, 1, 1, 2, 3, 6)))]
-        kind = self._random.choice(
-            ("batch", "batch", "transaction", "transaction", "collection", "x")
-        )
+        kind = self._random.choice(("batch", "transaction") * 5 + ("collection", "x"))
         return bundle(kind, *entries)
 
     def _entry(self, url: Callable[[], str]) -> dict[str, Any]:
-        method = self._random.choice(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "X"))
+        method = self._random.choice(("GET", "POST", "PUT") * 3 + ("HEAD", "DELETE", "PATCH", "X"))
         conditions = {
             name: self._random.choice(('W/"1"', "*", "identifier=urn:test|1", "x", ""))
             for name in ("ifMatch", "ifNoneMatch", "ifNoneExist", "ifModifiedSince")
-            if self._random.random() < 0.15
+            if self._random.random() < 0.04
         }
         simple = self._random.choice(
             ("Patient", "Patient/a", "Patient?identifier=urn:test|1", "Observation")
         )
         resource = self.resource() if self._random.random() < 0.7 else self.spoiled()
-        full_url = self._random.choice((None, "urn:uuid:x", "http://x.test/Patient/a"))
+        full_url = self._random.choice(
+            (None, "urn:uuid:8ba1e5a0-5a5a-4a5a-9a5a-5a5a5a5a5a5a", "http://x.test/Patient/a")
+        )
         asked = simple if self._random.random() < 0.6 else url()
         made = entry(
             method,
@@ -226,16 +226,17 @@ class Bodies:
     def patch(self) -> Body:
         if self._random.random() < 0.5:
             return self.packed(_json(self._random.choice(PATCHES)), "application/json-patch+json")
-        return self._in_a_format(self._random.choice(FHIRPATH_PATCHES))
+        return self.as_it_is(self._random.choice(FHIRPATH_PATCHES))
 
     def of(self, tree: Any) -> Body:
         """The tree in JSON or XML, now and then damaged."""
-        body = self._in_a_format(tree)
+        body = self.as_it_is(tree)
         if self._random.random() < 0.12:
             body = Body(self.damaged(body.content), body.content_type, body.encoding)
         return body
 
-    def _in_a_format(self, tree: Any) -> Body:
+    def as_it_is(self, tree: Any) -> Body:
+        """The tree in JSON or XML."""
         if self._random.random() < 0.3 and isinstance(tree, dict):
             try:
                 return self.packed(xml_of(_json(tree)), self._random.choice((XML, XML, "text/xml")))

@@ -135,3 +135,9 @@ async def test_the_capability_statement_lists_it(client: Client) -> None:
     rest = (await client.get("metadata")).json["rest"][0]
     of_patient = next(row for row in rest["resource"] if row["type"] == "Patient")
     assert "validate" in [row["name"] for row in of_patient["operation"]]
+
+
+async def test_a_type_that_is_no_text_is_an_error_of_the_outcome(client: Client) -> None:
+    for type in ({}, [], ["Patient"], 1, True):
+        reply = await client.post("Patient/$validate", {"resourceType": type})
+        assert (reply.status, found(reply)[0]) == (200, ("error", "Patient.resourceType"))
