@@ -41,14 +41,16 @@ def add_guide(settings: Settings, file: Path) -> int:
         return 1
     folder = settings.data_dir / ADDED
     folder.mkdir(parents=True, exist_ok=True)
-    staged = folder / f".{file.name}"
+    name = file.resolve().name
+    target = folder / (name if file.is_dir() or name.endswith(".tgz") else f"{name}.tgz")
+    staged = folder / f".{target.name}"  # hidden, so that nobody reads half a copy
+    for former in (staged, target):
+        if former.is_dir():
+            shutil.rmtree(former)
     if file.is_dir():
         shutil.copytree(file, staged)
     else:
         shutil.copyfile(file, staged)
-    target = folder / file.name
-    if target.is_dir():
-        shutil.rmtree(target)
     staged.replace(target)
     typer.echo(
         f"{package.name} {package.version}: {len(package.definitions)} definitions, "

@@ -62,10 +62,12 @@ def constraint_tree(profile: Json, find: Find) -> Constraints:
         base_url = current.get("baseDefinition", "")
         base_type = _r4_type(base_url)
         base = None if base_type else find(base_url)
-        if base_type or (base is None and "snapshot" in current):
-            chain.append(
-                (current, "differential" if base_type and "differential" in current else "snapshot")
-            )
+        has_differential = "differential" in current
+        if "snapshot" in current and not (has_differential and (base_type or base)):
+            chain.append((current, "snapshot"))
+            break
+        if base_type:
+            chain.append((current, "differential"))
             break
         if base is None:
             raise ProfileInvalid(f"Its base {base_url} is not loaded, and it has no snapshot.")

@@ -50,7 +50,7 @@ def read_guides(folder: Path) -> list[Package]:
     guides = [
         read_package(path)
         for path in sorted(folder.iterdir())
-        if path.suffix == ".tgz" or (path.is_dir() and not path.name.startswith("."))
+        if not path.name.startswith(".") and (path.suffix == ".tgz" or path.is_dir())
     ]
     if any(_is_definition(path.name) for path in folder.iterdir() if path.is_file()):
         guides.append(_package(folder, _files_of_folder(folder)))
@@ -164,4 +164,4 @@ def _bounded(package: str, file: str, size: int, so_far: int) -> int:
 
 
 def _is_definition(name: str) -> bool:
-    return name.endswith(".json") and name not in _NO_DEFINITIONS
+    return name.endswith(".json") and not name.startswith(".") and name not in _NO_DEFINITIONS

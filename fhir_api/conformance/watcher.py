@@ -70,9 +70,9 @@ class Watcher:
                 newest = await self._store.last_write(type)
                 if newest > seen:
                     changed = await self._changed(type, seen)
+                    self._seen[type] = newest
                     for listener in listeners:
                         listener(changed)
-                    self._seen[type] = max(newest, seen)
 
     async def keep_watching(self) -> None:
         """Looks again and again. Cancelled at the end."""
@@ -85,6 +85,8 @@ class Watcher:
             await self.look()
         except StoreError as error:  # the next look finds what this one did not
             log.warning("definitions_not_watched", error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - what is committed is committed, and watching goes on
+            log.warning("definitions_not_taken_in", error=type(error).__name__)
 
     async def _changed(self, type: str, seen: int) -> list[Version]:
         newest: dict[str, Version] = {}

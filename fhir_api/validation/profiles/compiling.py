@@ -9,10 +9,9 @@ from fhir_api.conformance.constraint_tree import (
     STRUCTURE_DEFINITION,
     Constraints,
     ProfileInvalid,
-    type_profiles,
 )
 from fhir_api.definitions.elements import Element, is_a
-from fhir_api.fhirpath import EvaluationError, ExpressionError, Node, TooCostly, compile_expression
+from fhir_api.fhirpath import EvaluationError, ExpressionError, Node, compile_expression
 from fhir_api.validation.profiles import bindings
 from fhir_api.validation.profiles.checking import conforms
 from fhir_api.validation.profiles.discriminators import Tree, criterion
@@ -30,6 +29,7 @@ class Compiler:
     """Compiles one profile. ``problems`` are the parts of it that cannot be checked, each as a sentence."""
 
     def __init__(self, name: str, tree_of: Tree) -> None:
+        self._name = name
         self._by = f" (profile {name})"
         self._tree_of = tree_of
         self.problems: list[str] = []
@@ -114,10 +114,9 @@ class Compiler:
         binding = definition.get("binding", {})
         if binding.get("strength") == "extensible" and "valueSet" in binding:
             yield bindings.extensible(binding["valueSet"], self._by)
-        profiles = type_profiles(node)
-        if (
-            profiles and "Extension" not in node.types
-        ):  # an extension is held to its definition wherever it stands
+        # An extension is held to its definition wherever it stands, whatever names it.
+        profiles = {t: p for t, p in _profiles_by_type(node).items() if p and t != "Extension"}
+        if profiles:
             yield _profile_check(profiles, self._by)
         targets = target_check(node, self._by)
         if targets is not None:
@@ -143,27 +142,25 @@ class Compiler:
     def _constraint(self, row: Mapping[str, Any], node: Constraints) -> Check | None:
         key, text = row.get("key", ""), row.get("expression")
         source = _plain(str(row.get("source", "")))
-        if text is None or key in R4_INVARIANTS or source in _R4_SOURCES(node.types):
+        if text is None or key in R4_INVARIANTS or source in _sources_of_r4(node.types):
             return None
         try:
             expression = compile_expression(text)
         except ExpressionError as exc:
             self.problems.append(f"{node.path}: the constraint {key} cannot be read: {exc}")
             return None
-        said = row.get("human") or "A constraint of the profile does not hold"
-        problem = Problem("invariant", f"{said} ({key}{self._by.replace(' (', ', ')}.")
-        unread = Problem(
-            "processing", f"The constraint {key} could not be evaluated here{self._by}."
-        )
+        said = str(row.get("human") or "A constraint of the profile does not hold").rstrip(".")
+        problem = Problem("invariant", f"{said} ({key}, profile {self._name}).")
+        unfit = Problem("processing", f"The constraint {key} does not fit what is here{self._by}.")
         severity = "error" if row.get("severity") == "error" else "warning"
 
         def check(node: Node, run: Run) -> None:
             if severity == "warning" and not run.advice:
                 return
             try:
-                holds = expression.holds(node, **run.contextual())
-            except (EvaluationError, TooCostly):
-                run.add(node, unread)
+                holds = run.holds(expression, node)
+            except EvaluationError:
+                run.add(node, unfit)
                 return
             if not holds:
                 run.add(node, problem, severity)
@@ -171,7 +168,7 @@ class Compiler:
         return check
 
 
-def _R4_SOURCES(types: Iterable[str]) -> frozenset[str]:  # noqa: N802 - R4 is a name
+def _sources_of_r4(types: Iterable[str]) -> frozenset[str]:
     """The canonicals of R4's own types, as snapshots name where a constraint comes from."""
     names = {name.partition(".")[0] for name in types}
     names |= {"Element", "BackboneElement", "Resource", "DomainResource", "Extension"}
@@ -225,16 +222,21 @@ def _limit_check(is_beyond: Callable[[Any], bool], text: str) -> Check:
     return check
 
 
-def _profile_check(canonicals: tuple[str, ...], by: str) -> Check:
-    """The element must meet one of the profiles."""
-    names = " or ".join(canonicals)
-    problem = Problem("structure", f"This does not meet {names}{by}.")
+def _profiles_by_type(node: Constraints) -> Mapping[str, tuple[str, ...]]:
+    """Type → the profiles of which an element of that type must meet one."""
+    rows = node.definition.get("type", ())
+    return {str(row.get("code")): tuple(row.get("profile", ())) for row in rows}
+
+
+def _profile_check(canonicals: Mapping[str, tuple[str, ...]], by: str) -> Check:
+    """An element must meet one of the profiles of its type."""
 
     def check(node: Node, run: Run) -> None:
-        profiles = [run.profiles.get(canonical) for canonical in canonicals]
+        wanted = canonicals.get(node.type) or canonicals.get("Resource", ())
+        profiles = [run.profiles.get(canonical) for canonical in wanted]
         known = [profile for profile in profiles if profile is not None]
-        if len(known) == len(profiles) and not any(conforms(node, p, run) for p in known):
-            run.add(node, problem)
+        if wanted and len(known) == len(wanted) and not any(conforms(node, p, run) for p in known):
+            run.add(node, Problem("structure", f"This does not meet {' or '.join(wanted)}{by}."))
 
     return check
 

@@ -17,7 +17,7 @@ from fhir_api.conformance.constraint_tree import (
     type_profiles,
 )
 from fhir_api.definitions.elements import TYPES, is_a
-from fhir_api.fhirpath import EvaluationError, ExpressionError, Node, TooCostly, compile_expression
+from fhir_api.fhirpath import ExpressionError, Node, compile_expression
 from fhir_api.validation.profiles.checking import conforms, is_like
 from fhir_api.validation.profiles.rules import Criterion, ItemRule
 from fhir_api.validation.profiles.run import Run
@@ -121,13 +121,7 @@ def _elements_at(path: str) -> At:
     except ExpressionError as exc:
         raise ProfileInvalid(f"The discriminator {path} cannot be read.") from exc
 
-    def at(node: Node, run: Run) -> Sequence[Node]:
-        try:
-            return expression.evaluate(node, **run.contextual())
-        except (EvaluationError, TooCostly):
-            return ()
-
-    return at
+    return lambda node, run: run.selected(expression, node)
 
 
 def _steps(path: str) -> list[tuple[str, str | None]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fhir_api.definitions.elements import PRIMITIVES, TYPES, properties_of
-from fhir_api.fhirpath import ExpressionError, FhirPathError, Node, compile_expression
+from fhir_api.fhirpath import ExpressionError, Node, compile_expression
 from fhir_api.validation.profiles.checking import check_item
 from fhir_api.validation.profiles.registry import Profile
 from fhir_api.validation.profiles.run import Run
@@ -78,10 +78,10 @@ def _is_unheard_of(said: str) -> bool:
 def _is_selected(holder: Node, said: str, run: Run) -> bool:
     """Whether a FHIRPath selects the element; yes where that cannot be told."""
     try:
-        found = compile_expression(said).evaluate(run.resource, **run.contextual())
-    except (ExpressionError, FhirPathError):
+        expression = compile_expression(said)
+    except ExpressionError:
         return True
-    return holder.keys in [node.keys for node in found]
+    return holder.keys in [node.keys for node in run.selected(expression, run.resource)]
 
 
 def _names(holder: Node) -> Iterator[str]:

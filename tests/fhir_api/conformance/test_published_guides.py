@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
-from fhir_api.conformance.library import Library
+from fhir_api.conformance.library import Definition, Library, read_definition
 from fhir_api.conformance.packages import read_guides
 from fhir_api.validation import Validator
 from fhir_api.validation.profiles import Profiles
@@ -39,12 +40,25 @@ DCM = "http://dicom.nema.org/resources/ontology/DCM"
 THO = "http://terminology.hl7.org/CodeSystem"
 
 
-@pytest.fixture(scope="module")
-def validator() -> Validator:
-    library = Library([guide.definitions for guide in read_guides(GUIDES)])
+@pytest.fixture(scope="module", params=["differentials", "snapshots"])
+def validator(request: pytest.FixtureRequest) -> Validator:
+    """The two views of a profile must come to the same verdicts."""
+    definitions = [d for guide in read_guides(GUIDES) for d in guide.definitions]
+    if request.param == "snapshots":
+        definitions = [_without_differential(definition) for definition in definitions]
+    library = Library([definitions])
     validator = Validator(unknown_profiles_are_errors=True)
     validator.use(Profiles(library.find))
     return validator
+
+
+def _without_differential(definition: Definition) -> Definition:
+    tree = orjson.loads(definition.content)
+    if "snapshot" in tree:
+        tree.pop("differential", None)
+    found = read_definition(orjson.dumps(tree))
+    assert found is not None
+    return found
 
 
 def test_every_profile_of_the_guides_can_be_used_whole(validator: Validator) -> None:

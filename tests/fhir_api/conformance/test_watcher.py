@@ -99,6 +99,16 @@ async def test_a_process_keeps_looking(watcher: Watcher, elsewhere: Client) -> N
     watching.cancel()
 
 
+async def test_a_listener_that_fails_fails_no_write(watcher: Watcher, store: SqliteStore) -> None:
+    def fails(_versions: Sequence[Version]) -> None:
+        raise KeyError
+
+    client = Client(Api(store, VALIDATOR, watcher=watcher))
+    await watcher.start()
+    watcher.listen(("ValueSet",), fails)
+    await put(client, "v")
+
+
 async def test_a_store_that_fails_for_a_moment_fails_no_write(
     watcher: Watcher, heard: Heard, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
