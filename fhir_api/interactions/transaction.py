@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_api.api import Api
 from fhir_api.document import Tree
@@ -18,6 +18,7 @@ from fhir_api.http import Request, Response, preference
 from fhir_api.interactions.entries import Entry, answered, request_of, version_response
 from fhir_api.interactions.existence import with_existing_targets
 from fhir_api.interactions.links import replace_links, require_no_placeholder
+from fhir_api.interactions.payload import set_aside
 from fhir_api.interactions.references import ConditionalReferences, Written
 from fhir_api.interactions.representation import page_content_of
 from fhir_api.interactions.targets import Action, Key, Target, TargetFinder, Targets, check_entry
@@ -160,10 +161,13 @@ async def _drafts(
             await asyncio.sleep(0)
         try:
             patched = entry.method == "PATCH"
-            body = replace_links(entry.resource, placeholders if patched else links, base)
+            sent, payload = entry.resource, None
+            if entry.type == "Binary":
+                sent, payload = set_aside(sent)
+            body = replace_links(sent, placeholders if patched else links, base)
             body = await references.resolved(body)
             require_no_placeholder(body)
-            drafts[entry.index] = draft(api, entry.type, body)
+            drafts[entry.index] = replace(draft(api, entry.type, body), payload=payload)
         except FhirError as error:
             refusals.append(error.within(f"{entry.place}.resource", entry.type))
     if refusals:

@@ -22,7 +22,7 @@ from fhir_api.api import Api
 from fhir_api.document import Tree, parse, stamp
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import instant
-from fhir_api.interactions.payload import take_payload
+from fhir_api.interactions.payload import keep_payload, take_payload
 from fhir_api.search.extract import entries_of
 from fhir_api.tasks.queue import ReadStudy, queue_change
 from fhir_api.tasks.states import illegal_transition
@@ -41,6 +41,8 @@ class Draft:
     body: bytes
     blob: str | None = None
     """sha256 of a Binary's payload that is stored already (a raw upload)."""
+    payload: bytes | None = None
+    """A Binary's, where it was set aside."""
 
 
 def draft(api: Api, type: str, body: bytes) -> Draft:
@@ -89,8 +91,11 @@ async def with_payload_stored(api: Api, binary: Draft) -> Draft:
     """The Binary with its ``data`` in a blob, where they are not in one yet."""
     if binary.blob is not None:
         return binary
-    body, blob = await take_payload(api, binary.tree, binary.body)
-    return replace(binary, body=body, blob=blob)
+    if binary.payload is not None:
+        body, blob = await keep_payload(api, binary.body, binary.payload)
+        return replace(binary, body=body, blob=blob, payload=None)
+    body, taken = await take_payload(api, binary.tree, binary.body)
+    return replace(binary, body=body, blob=taken)
 
 
 async def build_write(

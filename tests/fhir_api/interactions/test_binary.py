@@ -2,6 +2,9 @@
 
 import base64
 import dataclasses
+import json
+
+import pytest
 
 from tests.fhir_api.client import Client
 
@@ -132,3 +135,32 @@ async def test_a_binary_in_fhir_xml_is_a_resource_and_other_xml_is_a_payload(
 async def test_a_media_type_that_is_none_is_refused(client: Client) -> None:
     reply = await client.post("Binary", b"x", content_type="text/plain\r\nSet-Cookie: a=b")
     assert reply.status in {400, 415, 422}
+
+
+@pytest.mark.parametrize(
+    "data", ['"aGVsbG8h"', '"aGVs\\nbG8h"', '"aGVsbG8\\u0068"', '"aGVsbG8="', '"AA=="']
+)
+async def test_in_a_transaction_data_come_back_as_they_were_sent(client: Client, data: str) -> None:
+    """https://hl7.org/fhir/R4/binary.html; the text of ``data`` and its place among the members stay."""
+    resource = f'{{"resourceType":"Binary","data":{data},"contentType":"text/plain"}}'
+    request = '{"method":"PUT","url":"Binary/a"}'
+    bundle = (
+        '{"resourceType":"Bundle","type":"transaction",'
+        f'"entry":[{{"resource":{resource.replace("}", ",")}"id":"a"}},"request":{request}}}]}}'
+    )
+    assert (await client.post("", bundle.encode())).status == 200
+    stored = await client.get("Binary/a", accept="application/fhir+json")
+    assert stored.json["data"] == json.loads(data)
+    assert [name for name in stored.json if name != "meta"] == [
+        *("resourceType", "data", "contentType", "id")
+    ]
+    assert (await client.get("Binary/a")).body == base64.b64decode(json.loads(data))
+
+
+@pytest.mark.parametrize("data", ['"???"', "5", '["aGVsbG8h"]', '""', "null"])
+async def test_in_a_transaction_what_is_no_base64_is_refused(client: Client, data: str) -> None:
+    bundle = (
+        '{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Binary",'
+        f'"contentType":"text/plain","data":{data}}},"request":{{"method":"POST","url":"Binary"}}}}]}}'
+    )
+    assert (await client.post("", bundle.encode())).status in {400, 422}
