@@ -28,6 +28,7 @@ _JSON_NAMES = {
     dict: "an object",
 }
 
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _YEAR = "(?!0000)([0-9]{4})"
 _MONTH = "(0[1-9]|1[0-2])"
 _DAY = "(0[1-9]|[12][0-9]|3[01])"
@@ -39,6 +40,7 @@ BLANK = Problem("value", "A string must hold more than white space.")
 TOO_LONG = Problem(
     "too-long", f"A string must not be longer than {MAX_STRING_LENGTH:,} characters."
 )
+CONTROL = Problem("value", "A string must not hold control characters.")
 NOT_FINITE = Problem("value", "The number is beyond what this server can hold.")
 NO_SUCH_DAY = Problem("value", "The calendar has no such day.")
 
@@ -58,7 +60,12 @@ def string(value: Any) -> Problem | None:  # noqa: ANN401
         return BLANK
     if len(value) > MAX_STRING_LENGTH:
         return TOO_LONG
-    return None
+    return None if value.isprintable() else _control_character(value)
+
+
+def _control_character(value: str) -> Problem | None:
+    """https://hl7.org/fhir/R4/datatypes.html#string: below U+0020 only tab, line feed and carriage return."""
+    return CONTROL if _CONTROL.search(value) else None
 
 
 def boolean(value: Any) -> Problem | None:  # noqa: ANN401
@@ -109,7 +116,9 @@ def _pattern(pattern: str, description: str) -> PrimitiveCheck:
             return EMPTY
         if len(value) > MAX_STRING_LENGTH:
             return TOO_LONG
-        return None if match(value) else mismatch
+        if match(value) is None:
+            return mismatch
+        return None if value.isprintable() else _control_character(value)
 
     return check
 
