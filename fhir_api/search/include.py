@@ -6,6 +6,7 @@ is not there. With ``:iterate`` they are followed from what was included, too; a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -160,6 +161,8 @@ class _Adding:
             if include.target not in (None, target):
                 continue
             for source, codes in self._sources(include, target):
+                if include.source is None:
+                    await asyncio.sleep(0)  # a hundred quick searches: others have their turn
                 step = max(1, TERMS // len(codes))
                 for start in range(0, len(versions), step):
                     refers = tuple(

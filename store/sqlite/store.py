@@ -119,10 +119,14 @@ class SqliteStore:
         return self._readers.run(versions.read_version, self._names, type, id, version)
 
     async def search(self, query: Query) -> Page:
+        if self._is_new(query.type):
+            return Page((), more=False)
         statement = self._readers.planned(search.page_statement, self._names, query)
         return search.page(query, await self._readers.fetch(statement, search.CONTENT))
 
     async def count(self, query: Query) -> int:
+        if self._is_new(query.type):
+            return 0
         statement = self._readers.planned(search.count_statement, self._names, query)
         return int((await self._readers.fetch(statement))[0][0])
 
@@ -191,6 +195,10 @@ class SqliteStore:
 
     async def outbox_done(self, sequences: Sequence[int]) -> None:
         await self._writer.submit(partial(outbox.remove, sequences=sequences))
+
+    def _is_new(self, type: str) -> bool:
+        """Whether no resource of the type was ever stored: a search of all types asks for many such."""
+        return self._readers.run(lambda _: self._names.find(type)) is None
 
     def _data_version(self) -> int:
         return self._readers.run(versions.data_version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fhir_api.conformance.conformance import Conformance
 from fhir_api.search import coded
 from tests.fhir_api.search.server import Server, ids
 from tests.fhir_api.search.test_searchset import observation, patient
@@ -94,3 +95,36 @@ async def test_a_value_set_may_be_named_by_its_place_here(conditions: Server):
     for place in ("ValueSet/v", "http://example.org/fhir/ValueSet/v"):
         bundle = await conditions.get(f"Condition?clinical-status:in={place}")
         assert ids(bundle) == ["active", "relapse", "resolved"]
+
+
+async def test_stored_code_systems_and_value_sets_count_from_when_they_are_known(server: Server):
+    system = {
+        "resourceType": "CodeSystem",
+        "id": "animals",
+        "status": "active",
+        "content": "complete",
+        "url": "http://example.org/animals",
+        "hierarchyMeaning": "is-a",
+        "concept": [{"code": "bird", "concept": [{"code": "owl"}, {"code": "hen"}]}],
+    }
+    value_set = {
+        "resourceType": "ValueSet",
+        "id": "birds",
+        "status": "active",
+        "url": "http://example.org/birds",
+        "compose": {"include": [{"system": system["url"]}]},
+    }
+    coded_by = {"system": system["url"], "code": "owl"}
+    await server.store_all(
+        [observation("o", code={"coding": [coded_by]}), system, value_set, observation("else")]
+    )
+    definitions = [("CodeSystem", "animals"), ("ValueSet", "birds")]
+    known = Conformance(server.api.validator)
+    known.changed([v for v in await server.store.read_many(definitions) if v is not None])
+    for query in (
+        "code:below=http://example.org/animals|bird",
+        "code:in=http://example.org/birds",
+        "code:in=ValueSet/birds",
+    ):
+        assert ids(await server.get(f"Observation?{query}")) == ["o"]
+    assert ids(await server.get("Observation?code:not-in=ValueSet/birds")) == ["else"]
