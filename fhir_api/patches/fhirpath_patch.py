@@ -193,8 +193,7 @@ def _add(node: Node, operation: Operation, document: PatchedDocument) -> None:
 
 def _replace(node: Node, given: Given, document: PatchedDocument) -> None:
     parent, owner = _owner(node, document)
-    element_name = _element_name(parent, node)
-    row = chosen(parent.type, element_name, given)
+    row = chosen(parent.type, _element_name(parent, node), given)
     element = composed(given, row.type)
     if node.index is not None:
         List.of(owner, node.name, document.budget).replace(node.index, element)
@@ -215,13 +214,13 @@ def _delete(node: Node, document: PatchedDocument) -> None:
 
 
 def _insert(nodes: list[Node], operation: Operation, document: PatchedDocument) -> None:
-    parent, row, elements = _whole_list(nodes, document)
+    parent, name, elements = _whole_list(nodes, document)
     [index] = operation.numbers
     if index > len(nodes):
         raise PatchFails("its index is beyond the end of the list.")
     given = given_by(operation.value)
-    found = chosen(parent.type, row, given)
-    elements.insert(index, composed(given, found.type))
+    row = chosen(parent.type, name, given)
+    elements.insert(index, composed(given, row.type))
 
 
 def _move(nodes: list[Node], operation: Operation, document: PatchedDocument) -> None:
