@@ -211,6 +211,10 @@ def order(left: Node, right: Node) -> int | None:
     Raises:
         EvaluationError: they are of kinds that have no order, or none between them.
     """
+    if left.type in _DATES and right.type in _DATES:
+        alike = _order_of_alike(left.value, right.value)
+        if alike is not None:
+            return alike
     one, other = value_of(left), value_of(right)
     if one is None or other is None:
         if left.value is None or right.value is None or "Quantity" in (left.type, right.type):
@@ -228,6 +232,18 @@ def order(left: Node, right: Node) -> int | None:
     if isinstance(one, str) and isinstance(other, str):
         return (one > other) - (one < other)
     raise EvaluationError("Values of these two types have no order between them.")
+
+
+_DATES: Final = frozenset({"date", "dateTime", "instant"})
+
+
+def _order_of_alike(first: object, second: object) -> int | None:
+    """The order of two dates that are written with one precision, in UTC if at all: it is that of their texts."""
+    if type(first) is not str or type(second) is not str or len(first) != len(second):
+        return None
+    if len(first) > 10 and not (first.endswith("Z") and second.endswith("Z")):
+        return None
+    return (first > second) - (first < second)
 
 
 def _order_of_moments(one: Moment, other: Moment) -> int | None:

@@ -59,12 +59,18 @@ def local_uri(name: str, check: MemberCheck, *, is_canonical: bool) -> MemberChe
     """
 
     def noting(value: Any, owner: Json, path: Path, visit: Visit) -> None:  # noqa: ANN401
-        for index, item in enumerate(value if type(value) is list else (value,)):
-            if type(item) is str and item.startswith("#"):
-                visit.scope.mention(item)
-                if is_canonical and item[1:] and item[1:] not in visit.scope.contained:
-                    visit.add((path, name, index if type(value) is list else None), NOT_CONTAINED)
+        if type(value) is not str:
+            for index, item in enumerate(value if type(value) is list else ()):
+                if type(item) is str and item.startswith("#"):
+                    note(item, (path, name, index), visit)
+        elif value.startswith("#"):
+            note(value, (path, name, None), visit)
         check(value, owner, path, visit)
+
+    def note(fragment: str, place: Path, visit: Visit) -> None:
+        visit.scope.mention(fragment)
+        if is_canonical and fragment[1:] and fragment[1:] not in visit.scope.contained:
+            visit.add(place, NOT_CONTAINED)
 
     return noting
 
