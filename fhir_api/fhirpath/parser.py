@@ -23,13 +23,15 @@ from fhir_api.fhirpath.syntax import (
     This,
     Total,
     TypeOperation,
+    parts_of,
 )
 from fhir_api.fhirpath.tokens import Kind, Token, tokens_of
 
 MAX_LENGTH: Final = 10_000
 MAX_DEPTH: Final = 60
-MAX_CHAIN: Final = 120
-"""Steps of one path, or operators side by side: each is a call inside another when the expression runs."""
+MAX_DIGITS: Final = 50
+MAX_HEIGHT: Final = 120
+"""Steps and operators inside each other: each is a call inside another when the expression runs."""
 
 # fmt: off
 PRECEDENCE: Final = {
@@ -67,6 +69,8 @@ class _Parser:
         found = self._expression(0)
         if self._next.kind is not Kind.END:
             raise self._error("This does not continue the expression")
+        if _height(found) > MAX_HEIGHT:
+            raise self._error(f"At most {MAX_HEIGHT} steps and operators stand inside each other")
         return found
 
     @property
@@ -86,7 +90,8 @@ class _Parser:
 
     def _take(self) -> Token:
         token = self._next
-        self._at += 1
+        if token.kind is not Kind.END:
+            self._at += 1
         return token
 
     def _expression(self, above: int) -> Syntax:
@@ -95,7 +100,7 @@ class _Parser:
         if self._depth > MAX_DEPTH:
             raise self._error(f"An expression is nested at most {MAX_DEPTH} levels deep")
         left = self._signed()
-        for _ in range(MAX_CHAIN):
+        while True:
             token = self._next
             precedence = (
                 PRECEDENCE.get(token.text, 0) if token.kind in (Kind.SYMBOL, Kind.IDENTIFIER) else 0
@@ -109,7 +114,6 @@ class _Parser:
             else:
                 right = self._expression(precedence)
                 left = Operation(token.text, left, right, token.position)
-        raise self._error(f"At most {MAX_CHAIN} operators stand side by side")
 
     def _signed(self) -> Syntax:
         if self._is("-") or self._is("+"):
@@ -124,7 +128,7 @@ class _Parser:
 
     def _path(self) -> Syntax:
         found = self._term()
-        for _ in range(MAX_CHAIN):
+        while True:
             if self._is("."):
                 self._at += 1
                 found = self._invocation(found)
@@ -134,7 +138,6 @@ class _Parser:
                 self._skip("]")
             else:
                 return found
-        raise self._error(f"A path has at most {MAX_CHAIN} steps")
 
     def _invocation(self, base: Syntax) -> Syntax:
         token = self._take()
@@ -200,6 +203,8 @@ class _Parser:
         raise self._error("This cannot begin a term")
 
     def _number(self, token: Token) -> Literal:
+        if len(token.text) > MAX_DIGITS:
+            raise self._error(f"A number has at most {MAX_DIGITS} digits")
         after = self._next
         if after.kind is Kind.STRING or (
             after.kind is Kind.IDENTIFIER and after.text in CALENDAR_UNITS
@@ -221,6 +226,16 @@ class _Parser:
         if self._next.kind not in (Kind.IDENTIFIER, Kind.QUOTED):
             raise self._error("The name of a type is missing")
         return self._take().text
+
+
+def _height(syntax: Syntax) -> int:
+    """How many parts stand inside each other."""
+    level: list[Syntax] = [syntax]
+    levels = 0
+    while level:
+        levels += 1
+        level = [inner for outer in level for inner in parts_of(outer)]
+    return levels
 
 
 def _moment(token: Token) -> Literal:

@@ -117,3 +117,20 @@ Syntax: TypeAlias = (
     | Sign
     | Operation
 )
+
+
+def parts_of(syntax: Syntax) -> tuple[Syntax, ...]:
+    """What stands directly inside it."""
+    match syntax:
+        case Member(base=base):
+            return (base,)
+        case Call(base=base, arguments=arguments):
+            return (base, *arguments)
+        case At(base=base, index=index):
+            return (base, index)
+        case TypeOperation(operand=operand) | Sign(operand=operand):
+            return (operand,)
+        case Operation(left=left, right=right):
+            return (left, right)
+        case _:
+            return ()

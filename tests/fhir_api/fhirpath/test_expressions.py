@@ -236,6 +236,9 @@ def test_references_are_resolved_within_the_document_only() -> None:
         ".".join(["a"] * 500),
         "+".join(["1"] * 500),
         "-" * 500 + "1",
+        "(" * 40 + "1" + ("+1" * 110 + ")") * 40,
+        "9" * 5000,
+        "9" * 5000 + " days",
     ],
 )
 def test_what_is_no_expression_is_refused_when_it_is_compiled(text: str) -> None:
