@@ -1,7 +1,7 @@
 """The one thread that writes: whatever waits is committed together, with one fsync.
 
-The first commit of a group begins the transaction; all that arrived while the group before was being written joins
-it. Under load the groups grow by themselves; a lone commit waits for nobody.
+The first commit of a group begins the transaction; all that arrived while the group before was being written, by this
+process or another, joins it. Under load the groups grow by themselves; a lone commit waits for nobody.
 """
 
 from __future__ import annotations
@@ -84,8 +84,10 @@ class Writer:
         expected, patience_s = 1, 0.0
         try:
             while (group := self._next_group(expected, patience_s)) is not None:
-                began = perf_counter()
-                types = self._write(group)
+                with self._turn:
+                    self._join(group, 0, 0.0)
+                    began = perf_counter()
+                    types = self._write(group)
                 patience_s = min((perf_counter() - began) / 2, PATIENCE_S)
                 expected = len(group) + len(self._waiting)
                 self._answer(group, types)
@@ -96,11 +98,15 @@ class Writer:
             self._connection.close()
 
     def _next_group(self, expected: int, patience_s: float) -> list[_Waiting] | None:
-        """What waits now; for as many as were just answered, who are likely to come back, it waits a little."""
         first = self._waiting.get()
         if first is None:
             return None
         group = [first]
+        self._join(group, expected, patience_s)
+        return group
+
+    def _join(self, group: list[_Waiting], expected: int, patience_s: float) -> None:
+        """Adds what waits now; for as many as were just answered, who are likely to come back, it waits a little."""
         until = perf_counter() + patience_s
         while len(group) < GROUP_LIMIT:
             try:
@@ -112,7 +118,6 @@ class Writer:
                 self._waiting.put(None)
                 break
             group.append(waiting)
-        return group
 
     def _write(self, group: list[_Waiting]) -> set[str]:
         types, error = self._transaction(group)
@@ -130,25 +135,24 @@ class Writer:
 
     def _transaction(self, group: list[_Waiting]) -> tuple[set[str], Exception | None]:
         connection = self._connection
-        with self._turn:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    applied = Group(connection, self._names, self._blob_exists)
-                    applied.prefetch([w.work for w in group if isinstance(w.work, Commit)])
-                    for waiting in group:
-                        self._apply(applied, waiting)
-                    applied.flush()
-                    connection.execute("COMMIT")
-                except BaseException:
-                    self._names.rolled_back()
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as error:
-                return set(), translated(error)
-            except Exception as error:  # noqa: BLE001 - told to whoever waits; the thread lives on
-                return set(), error
+                applied = Group(connection, self._names, self._blob_exists)
+                applied.prefetch([w.work for w in group if isinstance(w.work, Commit)])
+                for waiting in group:
+                    self._apply(applied, waiting)
+                applied.flush()
+                connection.execute("COMMIT")
+            except BaseException:
+                self._names.rolled_back()
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            return set(), translated(error)
+        except Exception as error:  # noqa: BLE001 - told to whoever waits; the thread lives on
+            return set(), error
         self._names.committed()
         self._content_bytes += applied.content_bytes
         return applied.types, None
