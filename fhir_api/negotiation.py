@@ -19,9 +19,7 @@ HTML = "text/html"
 
 FHIR_JSON_TYPES = frozenset({FHIR_JSON, "application/json", "application/json+fhir", "text/json"})
 FHIR_XML_TYPES = frozenset({FHIR_XML, "application/xml", "application/xml+fhir", "text/xml"})
-RESOURCE_TYPES_BY_NAME = frozenset(
-    {FHIR_JSON, "application/json+fhir", FHIR_XML, "application/xml+fhir"}
-)
+FHIR_ONLY_TYPES = frozenset({FHIR_JSON, "application/json+fhir", FHIR_XML, "application/xml+fhir"})
 """Media types that can mean nothing but a FHIR resource."""
 FHIR_VERSIONS = frozenset({"4.0", "4.0.1"})
 """Values of the parameter ``fhirVersion`` that are ours (https://hl7.org/fhir/R4/versioning.html#mt-version)."""
@@ -191,9 +189,7 @@ def is_xml_body(request: Request) -> bool:
     if value == FHIR_JSON:
         return False
     name = media_type(value)
-    return name in FHIR_XML_TYPES and (
-        request.path[:1] != ("Binary",) or name in RESOURCE_TYPES_BY_NAME
-    )
+    return name in FHIR_XML_TYPES and (request.path[:1] != ("Binary",) or name in FHIR_ONLY_TYPES)
 
 
 def require_json_body(request: Request) -> None:
@@ -230,7 +226,7 @@ def wants_resource(request: Request, content_type: str) -> bool:
     names = accepted(request.headers.get("accept", ""))
     if not names:
         return False
-    if names[0] in RESOURCE_TYPES_BY_NAME:
+    if names[0] in FHIR_ONLY_TYPES:
         return True
     is_fhir = names[0] in FHIR_JSON_TYPES or names[0] in FHIR_XML_TYPES
     return is_fhir and media_type(content_type) != names[0]

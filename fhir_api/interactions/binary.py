@@ -20,7 +20,7 @@ from fhir_api.interactions.representation import version_headers
 from fhir_api.interactions.write import Draft, checked
 from fhir_api.negotiation import (
     FHIR_JSON_TYPES,
-    RESOURCE_TYPES_BY_NAME,
+    FHIR_ONLY_TYPES,
     media_type,
     wants_resource,
 )
@@ -33,7 +33,7 @@ OCTETS = "application/octet-stream"
 def is_raw(request: Request) -> bool:
     """Whether the body of a write to Binary is the payload itself and not a Binary in JSON or XML."""
     name = media_type(request.headers.get("content-type", OCTETS))
-    return name not in FHIR_JSON_TYPES and name not in RESOURCE_TYPES_BY_NAME
+    return name not in FHIR_JSON_TYPES and name not in FHIR_ONLY_TYPES
 
 
 async def binary_draft(api: Api, request: Request) -> Draft:
