@@ -88,19 +88,21 @@ def plan_page(query: Query, compiler: Compiler, probe: Probe) -> Plan:
     ):
         return plan
     best, size = _smallest(found, probe, FEW)
-    if size > FEW and order is not None:
+    if best is None or size > FEW:
         for condition, _ in found:
-            if plan := _walk_terms(condition, order, conditions, compiler):
+            if order is not None and (plan := _walk_terms(condition, order, conditions, compiler)):
                 return plan
-    walk = _walk_type(query, order, conditions, compiler)
-    if size > FEW and walk is not None:
-        best, size = _smallest(found, probe, MANY)
-    if best is None and walk is None and found:
-        best = found[0]
-    if best is not None and (size <= MANY or walk is None):
-        condition, rids = best
-        return Plan((_from_set(rids),), _tests(conditions, compiler, without=condition))
-    return walk or Plan((_all_of_type(compiler, "resource_created"),), _tests(conditions, compiler))
+        walk = _walk_type(query, order, conditions, compiler)
+        if walk is not None:
+            best, size = _smallest(found, probe, MANY)
+            if best is None or size > MANY:
+                return walk
+        elif best is None:
+            best = found[0] if found else None
+    if best is None:
+        return Plan((_all_of_type(compiler, "resource_created"),), _tests(conditions, compiler))
+    condition, rids = best
+    return Plan((_from_set(rids),), _tests(conditions, compiler, without=condition))
 
 
 def rows_to_count(query: Query, compiler: Compiler, probe: Probe) -> Sql:
