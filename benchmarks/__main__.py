@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 from benchmarks import (
@@ -59,7 +60,12 @@ def main() -> int:
         default=Path("../shared/tools/hapi/hapi.sh"),
         help="the script that builds and runs the peer (Maven, Java 17, PostgreSQL)",
     )
-    parser.add_argument("--hapi-home", type=Path, help="where the peer is built and keeps its data")
+    parser.add_argument(
+        "--hapi-home",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "hapi-peer",
+        help="where the peer is built and keeps its data",
+    )
     parser.add_argument(
         "--api-processes", type=int, default=2, help="of ours, beside the peer (serve --workers)"
     )

@@ -78,9 +78,12 @@ def _ours(folder: Path, api_processes: int) -> Iterator[tuple[str, list[int]]]:
 def _hapi(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, list[int]]]:
     """HAPI's base URL and the processes of Java and PostgreSQL."""
     port, log = free_port(), folder / "hapi.log"
-    environment = {**os.environ, "HAPI_FRESH": "1", "HAPI_PG_PORT": str(free_port())}
-    if options.hapi_home:
-        environment["HAPI_HOME"] = str(options.hapi_home.resolve())
+    environment = {
+        **os.environ,
+        "HAPI_FRESH": "1",
+        "HAPI_HOME": str(options.hapi_home.resolve()),
+        "HAPI_PG_PORT": str(free_port()),
+    }
     with log.open("wb") as output:
         server = subprocess.Popen(
             ["bash", str(options.hapi), str(port)],

@@ -83,13 +83,7 @@ class Names:
                 self._identifying.add(number)
         return number
 
-    def add_param(
-        self,
-        type: int,
-        name: str,
-        kind: Kind,
-        identifying: bool = False,  # noqa: FBT001, FBT002
-    ) -> int:
+    def add_param(self, type: int, name: str, kind: Kind, *, identifying: bool = False) -> int:
         """``identifying`` is what the parameter's first entry said; what later ones say changes nothing."""
         key = (type, name, kind)
         number = self._params.get(key) or self.find_param(type, name, kind)

@@ -42,7 +42,7 @@ class EntryRows:
         composites = self.composites
         for entry in entries:
             if isinstance(entry, TokenEntry):
-                pid = names.add_param(type, entry.param, Kind.TOKEN, entry.identifying)
+                pid = names.add_param(type, entry.param, Kind.TOKEN, identifying=entry.identifying)
                 system = NO_SYSTEM if not entry.system else names.add(entry.system)
                 when = None if names.is_identifying(pid) else updated
                 terms[rid, pid, entry.code, system, when] = None
