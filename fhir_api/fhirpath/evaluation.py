@@ -35,6 +35,7 @@ class Evaluation:
     __slots__ = (
         "context",
         "index",
+        "keys",
         "member_of",
         "memory",
         "now",
@@ -66,6 +67,8 @@ class Evaluation:
         self.variables = variables or {}
         self.memory: dict[object, list[Node]] = {}
         """What does not change in this evaluation, once it has been worked out."""
+        self.keys: dict[int, tuple[list[Node], frozenset[object]]] = {}
+        """Identity of a long collection → itself and the keys of its nodes: it is asked for them again and again."""
         self.index = 0
         self.total: list[Node] = []
         self.now: datetime | None = None

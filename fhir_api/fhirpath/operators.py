@@ -10,7 +10,7 @@ from typing import Final
 
 from fhir_api.fhirpath.errors import EvaluationError
 from fhir_api.fhirpath.evaluation import Evaluation, Run, Test
-from fhir_api.fhirpath.functions.collections import distinct
+from fhir_api.fhirpath.functions.collections import distinct, keys_of
 from fhir_api.fhirpath.functions.numbers import ARITHMETIC
 from fhir_api.fhirpath.functions.text import concatenated
 from fhir_api.fhirpath.nodes import Node
@@ -83,9 +83,7 @@ def _in(left: list[Node], right: list[Node], evaluation: Evaluation) -> bool | N
     one = singleton(left)
     if one is None:
         return None
-    evaluation.spend(len(right))
-    key = identity(one)
-    return any(identity(other) == key for other in right)
+    return identity(one) in keys_of(right, evaluation)
 
 
 def _contains(left: list[Node], right: list[Node], evaluation: Evaluation) -> bool | None:

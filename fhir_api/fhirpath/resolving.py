@@ -26,9 +26,21 @@ def references_within(bundle: Node | None = None) -> Resolver:
                 for url in _urls(entry.value, resource.value):
                     entries.setdefault(url, resource)
 
+    known: dict[int, dict[str, Node]] = {}
+    """Identity of a resource's tree → what it contains, so that each is looked through once."""
+
+    def contained(id_: str, source: Node) -> Node | None:
+        holder = _holder_of(source)
+        if holder is None or not id_:
+            return holder
+        inside = known.get(id(holder.value))
+        if inside is None:
+            inside = known[id(holder.value)] = _contained_in(holder)
+        return inside.get(id_)
+
     def resolve(reference: str, source: Node) -> Node | None:
         if reference.startswith("#"):
-            return _contained(reference[1:], source)
+            return contained(reference[1:], source)
         plain = reference.partition("/_history/")[0].partition("#")[0]
         if _TYPE_AND_ID.fullmatch(plain):
             base = _base_around(source)
@@ -62,20 +74,20 @@ def _base_around(source: Node) -> str:
     return ""
 
 
-def _contained(id_: str, source: Node) -> Node | None:
-    """The resource that ``#id`` names at ``source``: the one around it, or one contained there."""
-    holder: Node | None = source
-    while holder is not None:
-        if (
-            type(holder.value) is dict
-            and "resourceType" in holder.value
-            and holder.name != "contained"
-        ):
-            break
-        holder = holder.parent
-    if holder is None or not id_:
-        return holder
-    for resource in children_named(holder, "contained"):
-        if type(resource.value) is dict and resource.value.get("id") == id_:
-            return resource
+def _holder_of(source: Node) -> Node | None:
+    """The resource whose contained resources ``#id`` names at ``source``."""
+    node: Node | None = source
+    while node is not None:
+        if type(node.value) is dict and "resourceType" in node.value and node.name != "contained":
+            return node
+        node = node.parent
     return None
+
+
+def _contained_in(holder: Node) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    for resource in children_named(holder, "contained"):
+        id_ = resource.value.get("id") if type(resource.value) is dict else None
+        if type(id_) is str:
+            found.setdefault(id_, resource)
+    return found

@@ -304,7 +304,7 @@ def equivalent(left: Node, right: Node) -> bool:
         return amounts is not None and round(amounts[0], 6) == round(amounts[1], 6)
     if isinstance(one, NUMBERS) and isinstance(other, NUMBERS) and type(one) is not bool:
         places = min(_decimal_places(one), _decimal_places(other))
-        return round(Decimal(one), places) == round(Decimal(other), places)
+        return round(Fraction(one), places) == round(Fraction(other), places)
     if type(left.value) is dict and type(right.value) is dict and one is None:
         ours = {k: v for k, v in left.value.items() if k != "id"}
         theirs = {k: v for k, v in right.value.items() if k != "id"}
@@ -343,7 +343,7 @@ def identity(node: Node) -> tuple[object, ...] | bytes:
     if isinstance(value, bool):
         return ("Boolean", value)
     if isinstance(value, NUMBERS):
-        return ("Number", Decimal(value).normalize())
+        return ("Number", Fraction(value))
     if isinstance(value, Moment):
         return ("Moment", value.type == "Time", value.aligned())
     return (type(value).__name__, value)

@@ -58,7 +58,9 @@ def check_conditions(conditions: Sequence[Condition], node: Node, path: Path, vi
     if visit.steps < 0:
         return
     resource, root = visit.resource, visit.scope.root
-    evaluation = Evaluation(node, resource, root, steps=visit.steps, resolve=visit.resolve)
+    evaluation = Evaluation(
+        node, resource, root, steps=visit.steps, resolve=visit.surroundings.resolve
+    )
     for condition in conditions:
         try:
             holds = condition.expression.within(evaluation)

@@ -53,7 +53,7 @@ class ReferenceRule:
                 visit.add(path, NOT_CONTAINED)
         else:
             type_, problem = read(literal)
-            if problem is CONDITIONAL and visit.takes_conditional_references:
+            if problem is CONDITIONAL and visit.surroundings.takes_conditional_references:
                 problem = None
             if problem is not None:
                 visit.add(path, problem)

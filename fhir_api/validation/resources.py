@@ -14,7 +14,7 @@ from fhir_api.fhirpath import Node
 from fhir_api.validation.members import is_filled_array
 from fhir_api.validation.primitives import CHECKS, wrong_json_type
 from fhir_api.validation.shapes import NULL, Json, MemberCheck, Shape
-from fhir_api.validation.visit import Path, Problem, Scope, Visit
+from fhir_api.validation.visit import Path, Problem, Scope, Surroundings, Visit
 
 NO_TYPE = Problem("required", "A resource must have the element resourceType.")
 NOT_A_TYPE = Problem("value", "The resourceType is none of R4's.")
@@ -47,7 +47,7 @@ def check_resource(
     type_ = resource_type(value, path, visit)
     if type_ is None:
         return
-    outer, resource, bundle = visit.scope, visit.resource, visit.bundle
+    outer, resource, surroundings = visit.scope, visit.resource, visit.surroundings
     visit.resource = Node(value, type_, owner, path[1], path[2])
     visit.scope = Scope(visit.resource)
     contained = value.get("contained")
@@ -56,13 +56,11 @@ def check_resource(
             if type(item) is dict and type(item.get("id")) is str:
                 visit.scope.contained.setdefault(item["id"], str(item.get("resourceType")))
     if type_ == "Bundle":
-        visit.enter_bundle(visit.resource)
+        visit.surroundings = Surroundings(visit.resource)
     shape_of(type_).check(value, path, visit)
     if type(contained) is list:
         _check_all_referred_to(contained, path, visit)
-    visit.scope, visit.resource = outer, resource
-    if visit.bundle is not bundle:
-        visit.enter_bundle(bundle)
+    visit.scope, visit.resource, visit.surroundings = outer, resource, surroundings
 
 
 def resource_type(value: object, path: Path, visit: Visit) -> str | None:

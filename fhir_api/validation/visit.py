@@ -14,8 +14,8 @@ MAX_ISSUES = 100
 MAX_ADVICE = 50
 """Warnings beyond these are dropped, so that they leave room for errors."""
 NOTHING = Node({}, "Resource")
-STEPS_AN_OBJECT = 200
-"""What each object adds to the budget for evaluating invariants: several times what R4's own resources need."""
+STEPS_AN_OBJECT = 100
+"""What each object adds to the budget for evaluating invariants; R4's own resources need 40 at most."""
 MAX_DEPTH = 64
 """Objects inside each other. R4 needs about 20; Python's own stack allows some hundreds."""
 
@@ -65,19 +65,40 @@ class Claims:
     """Extensions and their absolute urls."""
 
 
+class Surroundings:
+    """The innermost Bundle around what is visited, where there is one: what references can reach."""
+
+    __slots__ = ("_resolver", "bundle")
+
+    def __init__(self, bundle: Node | None = None) -> None:
+        self.bundle = bundle
+        self._resolver: Resolver | None = None
+
+    @property
+    def takes_conditional_references(self) -> bool:
+        """Whether a reference may be a search: in a transaction or batch only."""
+        bundle = self.bundle
+        return bundle is not None and bundle.value.get("type") in ("transaction", "batch")
+
+    def resolve(self, reference: str, source: Node) -> Node | None:
+        """What ``resolve()`` finds: contained resources and entries of the Bundle. They are gone through once."""
+        if self._resolver is None:
+            self._resolver = references_within(self.bundle)
+        return self._resolver(reference, source)
+
+
 class Visit:
     """What the checks of one validation share."""
 
     __slots__ = (
-        "_resolver",
         "advice",
-        "bundle",
         "claims",
         "depth",
         "issues",
         "resource",
         "scope",
         "steps",
+        "surroundings",
         "terminology",
     )
 
@@ -91,32 +112,13 @@ class Visit:
         self.resource = NOTHING
         """The resource that is being visited: a contained one, or the root of the scope."""
         self.scope = Scope(NOTHING)
-        self.bundle: Node | None = None
-        """The innermost Bundle that is being visited."""
-        self._resolver: Resolver | None = None
+        self.surroundings = Surroundings()
         self.steps = 0
         """What is left for evaluating invariants; below zero: they are no longer evaluated."""
 
     @property
     def has_errors(self) -> bool:
         return any(issue.is_error for issue in self.issues)
-
-    @property
-    def takes_conditional_references(self) -> bool:
-        """Whether a reference may be a search: in a transaction or batch only."""
-        bundle = self.bundle
-        return bundle is not None and bundle.value.get("type") in ("transaction", "batch")
-
-    def enter_bundle(self, bundle: Node | None) -> None:
-        """From here on, references are resolved among the entries of ``bundle``."""
-        self.bundle = bundle
-        self._resolver = None
-
-    def resolve(self, reference: str, source: Node) -> Node | None:
-        """What ``resolve()`` finds: contained resources and entries of the Bundle around them."""
-        if self._resolver is None:
-            self._resolver = references_within(self.bundle)
-        return self._resolver(reference, source)
 
     def add(self, path: Path, problem: Problem, severity: str = "error") -> None:
         """Keep an issue. Raises TooManyIssues where the list is full."""

@@ -12,6 +12,10 @@ from fhir_api.fhirpath.nodes import Node, type_information
 from fhir_api.fhirpath.nodes import children as children_of
 from fhir_api.fhirpath.values import calculated, identity, singleton, truth_of
 
+STEPS_A_KEY: Final = 3
+"""A key is made of the whole element."""
+LONG: Final = 8
+
 Nodes = list[Node]
 Arguments = tuple[Run, ...]
 
@@ -57,20 +61,28 @@ def _any_false(nodes: Nodes, _this: Nodes, _evaluation: Evaluation, _arguments: 
 
 
 def _subset_of(nodes: Nodes, this: Nodes, evaluation: Evaluation, arguments: Arguments) -> bool:
-    return _keys(nodes, evaluation) <= _keys(arguments[0](this, evaluation), evaluation)
+    return keys_of(nodes, evaluation) <= keys_of(arguments[0](this, evaluation), evaluation)
 
 
 def _superset_of(nodes: Nodes, this: Nodes, evaluation: Evaluation, arguments: Arguments) -> bool:
-    return _keys(nodes, evaluation) >= _keys(arguments[0](this, evaluation), evaluation)
+    return keys_of(nodes, evaluation) >= keys_of(arguments[0](this, evaluation), evaluation)
 
 
 def _is_distinct(nodes: Nodes, _this: Nodes, evaluation: Evaluation, _arguments: Arguments) -> bool:
-    return len(_keys(nodes, evaluation)) == len(nodes)
+    return len(keys_of(nodes, evaluation)) == len(nodes)
 
 
-def _keys(nodes: Nodes, evaluation: Evaluation) -> set[object]:
-    evaluation.spend(len(nodes))
-    return {identity(node) for node in nodes}
+def keys_of(nodes: Nodes, evaluation: Evaluation) -> frozenset[object]:
+    """The keys of the nodes; of a long collection, worked out once."""
+    known = evaluation.keys.get(id(nodes))
+    if known is not None:
+        evaluation.spend(1)
+        return known[1]
+    evaluation.spend(len(nodes) * STEPS_A_KEY)
+    keys = frozenset(identity(node) for node in nodes)
+    if len(nodes) >= LONG:
+        evaluation.keys[id(nodes)] = nodes, keys
+    return keys
 
 
 def _count(nodes: Nodes, _this: Nodes, _evaluation: Evaluation, _arguments: Arguments) -> Nodes:
@@ -79,7 +91,7 @@ def _count(nodes: Nodes, _this: Nodes, _evaluation: Evaluation, _arguments: Argu
 
 def distinct(nodes: Nodes, evaluation: Evaluation) -> Nodes:
     """Each value once, in order."""
-    evaluation.spend(len(nodes))
+    evaluation.spend(len(nodes) * STEPS_A_KEY)
     found: dict[object, Node] = {}
     for node in nodes:
         found.setdefault(identity(node), node)
@@ -174,12 +186,13 @@ def _take(nodes: Nodes, this: Nodes, evaluation: Evaluation, arguments: Argument
 
 
 def _intersect(nodes: Nodes, this: Nodes, evaluation: Evaluation, arguments: Arguments) -> Nodes:
-    other = _keys(arguments[0](this, evaluation), evaluation)
+    other = keys_of(arguments[0](this, evaluation), evaluation)
     return [node for node in distinct(nodes, evaluation) if identity(node) in other]
 
 
 def _exclude(nodes: Nodes, this: Nodes, evaluation: Evaluation, arguments: Arguments) -> Nodes:
-    other = _keys(arguments[0](this, evaluation), evaluation)
+    other = keys_of(arguments[0](this, evaluation), evaluation)
+    evaluation.spend(len(nodes) * STEPS_A_KEY)
     return [node for node in nodes if identity(node) not in other]
 
 
