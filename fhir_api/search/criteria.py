@@ -14,13 +14,17 @@ from typing import cast
 from fhir_api.document import ID
 from fhir_api.errors import Category, FhirError, Issue
 from fhir_api.search.conditions import CONDITIONS, MODIFIERS, date_range
-from fhir_api.search.criterion import Criterion, Reading, invalid, not_supported, shown
+from fhir_api.search.criterion import Criterion, Reading, invalid, not_supported, shown, too_costly
 from fhir_api.search.grammar import Pairs, ParameterName, split, unescape
 from fhir_api.search.joins import chained, reverse_chained
 from fhir_api.search.parameters import not_searchable
 from store.query import AllOf, AnyOf, Condition, IdIn, Not, Present, ReferredBy, UpdatedIs
 
 MAX_CRITERIA = 64
+MAX_JOINED = 1_000
+"""Joins of one search on one type, each counted once for every value at its end. Chains without types branch at each
+step.
+"""
 MAX_VALUES = 300
 """The most values between commas that one search may hold, all its parameters together; ids are free."""
 
@@ -99,12 +103,15 @@ def read_criteria(
     used: Pairs = []
     ignored: list[Issue] = []
     values_left = MAX_VALUES
+    budgets = [_Budget(MAX_JOINED) for _ in types]
     for name, value in pairs:
         if name in RESULT_PARAMETERS:
             continue
         values = [part for part in split(value, ",") if part]
-        asked = _Asked(name, values, reading)
-        conditions = [_condition(asked, type, name, 0) for type in types]
+        conditions = [
+            _condition(_Asked(name, values, reading, budget), type, name, 0)
+            for type, budget in zip(types, budgets, strict=True)
+        ]
         if None in conditions:
             unknown = invalid(name, f"{types[conditions.index(None)]} has no such parameter")
             if strict:
@@ -124,6 +131,13 @@ def read_criteria(
     return Criteria(tuple(map(tuple, where)), used, tuple(ignored))
 
 
+@dataclass(slots=True)
+class _Budget:
+    """What a search on one type has left of MAX_JOINED."""
+
+    left: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """One pair of a query: its name as the client wrote it and its values."""
@@ -131,6 +145,7 @@ class _Asked:
     name: str
     values: list[str]
     reading: Reading
+    budget: _Budget
 
 
 def _condition(asked: _Asked, type: str, written: str, steps: int) -> Condition | None:
@@ -146,6 +161,10 @@ def _condition(asked: _Asked, type: str, written: str, steps: int) -> Condition 
         )
 
     def inner(other: str, rest: str) -> Condition:
+        asked.budget.left -= max(1, len(asked.values))
+        if asked.budget.left < 0:
+            why = "it could lead to too many types; name them, as in subject:Patient.name"
+            raise too_costly(asked.name, why)
         condition = _condition(asked, other, rest, steps + 1)
         if condition is None:
             raise invalid(asked.name, f"{other} has no such parameter at its end")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fhir_api.definitions.elements import RESOURCE_TYPES
-from fhir_api.errors import FhirError
+from fhir_api.errors import Category, FhirError
 from fhir_api.search.criterion import invalid
 from fhir_api.search.grammar import ParameterName
 from fhir_api.search.parameters import SearchParameter, SearchParameters, target_types
@@ -61,6 +61,8 @@ def chained(
         try:
             steps.append(RefersTo(parameter.code, type, (inner(type, rest),)))
         except FhirError as error:  # a value that one type cannot read may be good for another
+            if error.category is not Category.INVALID:
+                raise
             refusals.append(error)
     if not steps:
         raise refusals[0]

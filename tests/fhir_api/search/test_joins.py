@@ -7,6 +7,7 @@ import json
 import pytest
 
 from fhir_api.access import NOBODY
+from fhir_api.search import criteria
 from store.query import AnyOf, Not, ReferredBy, RefersTo, TokenIs, restricted
 from tests.fhir_api.search.server import Server, ids
 from tests.fhir_api.search.test_searchset import observation, patient
@@ -211,6 +212,22 @@ async def test_a_chain_beyond_the_limit_is_too_costly(clinic: Server):
     ):
         response = await clinic.request("GET", query)
         assert json.loads(response.body)["issue"][0]["code"] == "too-costly"
+
+
+async def test_a_chain_that_branches_too_often_is_too_costly(
+    clinic: Server, monkeypatch: pytest.MonkeyPatch
+):
+    """A subject may be of four types, and each step multiplies."""
+    monkeypatch.setattr(criteria, "MAX_JOINED", 3)
+    issue = await clinic.refused("Observation?subject._id=x", status=403)
+    assert issue["code"] == "too-costly"
+    assert ids(await clinic.get("Observation?subject:Patient._id=anna")) == ["o1"]
+    monkeypatch.undo()
+    values = ",".join(f"Patient/{n}" for n in range(300))
+    chain = "MedicationStatement?part-of.part-of.part-of.performer"
+    issue = await clinic.refused(f"{chain}={values}", status=403)
+    assert issue["code"] == "too-costly"
+    assert ids(await clinic.get(f"{chain}=Patient/1")) == []
 
 
 async def test_a_condition_of_a_conditional_create_may_be_a_chain(clinic: Server):
