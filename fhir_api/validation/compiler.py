@@ -17,6 +17,8 @@ from fhir_api.validation.shapes import MemberCheck, Rule, Shape
 from fhir_api.validation.visit import Problem
 
 LOCAL_URIS = frozenset({"uri", "url", "canonical"})
+BOUND_TYPES = frozenset({"CodeableConcept", "Coding", "Quantity", "Duration"})
+"""Those that R4 binds extensibly, except for the uri of a type's name and Expression.language."""
 
 
 class Shapes:
@@ -101,7 +103,7 @@ def _rules(type_: str, element: Element) -> Iterator[Rule]:
             yield rule
     elif element.simple_quantity and type_ == "Quantity":
         yield simple_quantity
-    if element.extensible is not None and type_ in ("CodeableConcept", "Coding", "Quantity"):
+    if element.extensible is not None and type_ in BOUND_TYPES:
         yield bound_if_possible(type_, element.extensible)
 
 
