@@ -43,7 +43,8 @@ STAGES: tuple[tuple[str, object, str], ...] = (
     ("index entries", writing, "entries_of"),
     ("put in id and meta", writing, "stamp"),
     ("read a version (SQL)", versions, "read"),
-    ("understand the search", searching, "_understood"),
+    ("understand the search", searching, "read_criteria"),
+    ("understand the search", searching, "read_presentation"),
     ("plan the search", readers.Readers, "planned"),
     ("run the search (SQL)", readers._Bounded, "fetch"),  # noqa: SLF001 - its time is asked for
     ("join the Bundle", searching, "searchset"),

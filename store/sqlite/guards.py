@@ -19,7 +19,7 @@ from store.sqlite.conditions import Compiler
 from store.sqlite.matches import Sql
 from store.sqlite.names import Names
 
-_SIZES = (1, 4, 16)
+_SIZES = (1, 2, 4, 8, 16)
 """How many are looked up in one statement: few texts, so that they stay prepared."""
 
 
