@@ -34,6 +34,7 @@ from inference.workflow.introduce import introduce
 from inference.workflow.queue import OperationsQueue, Worker
 from inference.workflow.reading import Reader, Reading
 from inference.workflow.source import Study, source_of
+from inference.workflow.turns import Precedence
 from tests.deployment import WORKER_TOKEN, Deployment
 from tests.radiographs import WHOLE_HEIGHT_PIXELS, small_radiographs
 
@@ -157,7 +158,7 @@ async def _requests(
                 for hold in holds:
                     source = await source_of(client, hold.document)
             assert isinstance(source, Study)
-            archives = Archives(client, Path(folder))
+            archives = Archives(client, Path(folder), Precedence())
             file = (await archives.of(source)).file(source, source.listed[0])
             with counted("fetch the instance, 7 MB"):
                 for _ in holds:

@@ -47,8 +47,8 @@ STAT_AT_ONCE = 2
 """Urgent Tasks that are held besides the others."""
 CONNECTIONS = 8
 """Two wait for Tasks, the others are shared: most of a Task's time is spent beside the wire."""
-ON_THE_WIRE = 3
-"""Files that are fetched and results that are stored at once: what comes in between waits for no more than these."""
+STORED_AT_ONCE = 2
+"""Results on their way: the server's answer to something urgent waits for no more than these."""
 LAST_WORDS_S = 5.0
 """How long Tasks under way may still take when the worker is told to stop; then they are handed back."""
 LAST_ANSWER_S = 0.3
@@ -113,11 +113,12 @@ async def _work(
     stop: asyncio.Event,
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="healthvision-worker-") as directory:
-        archives = Archives(client, Path(directory), trusted=options.trusted_archives)
+        precedence = Precedence()
+        archives = Archives(client, Path(directory), precedence, trusted=options.trusted_archives)
         decoders = DecoderProcesses(_helpers())
         try:
             await decoders.warm_up(ready)
-            await Loop(options, client, queue, archives, decoders, reader, stop).run()
+            await Loop(options, client, queue, archives, decoders, reader, precedence, stop).run()
         finally:
             await archives.close()
             await asyncio.to_thread(decoders.close)
@@ -171,10 +172,10 @@ class Loop:
         archives: Archives,
         decoders: DecoderProcesses,
         reader: Reader,
+        precedence: Precedence,
         stop: asyncio.Event,
     ) -> None:
         self._options, self._queue, self._stop = options, queue, stop
-        precedence = Precedence()
         self._place = Workplace(
             client=client,
             queue=queue,
@@ -183,7 +184,7 @@ class Loop:
             reader=reader,
             precedence=precedence,
             processor=precedence.turns(_helpers()),
-            wire=precedence.turns(ON_THE_WIRE),
+            storing=precedence.turns(STORED_AT_ONCE, urgent_waits=False),
             limits=options.limits,
             software=options.software,
             organization=options.organization,

@@ -71,8 +71,8 @@ class Workplace:
     precedence: Precedence
     processor: Turns
     """For decoding, drawing and writing: a bounded share of this machine's processors."""
-    wire: Turns
-    """For what is large on its way: files that are fetched, results that are stored."""
+    storing: Turns
+    """For results on their way to the server."""
     limits: Limits
     software: str
     organization: str
@@ -120,7 +120,7 @@ async def _answer(place: Workplace, hold: Hold, started: datetime, rank: int) ->
     finally:
         await begun
     hold.check()
-    async with place.wire.turn(rank):
+    async with place.storing.turn(rank):
         await complete(place.client, place.queue, hold, outputs)
 
 
@@ -154,7 +154,7 @@ async def _first_suitable(
     files = await _files(place, source, analysis)
     for file in files[:MOST_IMAGES]:
         hold.at("fetch", 20)
-        async with place.wire.turn(rank):
+        async with file.turns.turn(rank):
             data = await file.load()
         hold.at("predict", 50)
         try:

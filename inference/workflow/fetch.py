@@ -22,9 +22,12 @@ from inference.client import FhirClient
 from inference.errors import Failed, Incomplete, Missing, Transient, Unreachable
 from inference.wire import Wire
 from inference.workflow.source import Listed, Picture, Study
+from inference.workflow.turns import Precedence, Turns
 
-CONNECTIONS = 4
-"""To one archive: files that are fetched at once."""
+FETCHED_AT_ONCE = 3
+"""Files from one archive; something urgent is fetched besides."""
+CONNECTIONS = 5
+"""To one archive."""
 
 _WADO = frozenset({"dicom-wado-rs", "dicom-qido-rs"})
 
@@ -35,6 +38,8 @@ class Fetched:
 
     listed: Listed | None
     sop_instance_uid: str | None
+    turns: Turns
+    """Of the server that it comes from: a slow one keeps no other's files waiting."""
     load: Callable[[], Awaitable[bytes | Path]]
     """A Path is a file of its own, for the caller to remove."""
 
@@ -46,6 +51,7 @@ class Archive:
     web: DicomWebClient
     directory: Path
     """Where fetched files are put."""
+    turns: Turns
 
     async def instances(self, study: Study) -> tuple[Listed, ...]:
         """What the archive has of the study (QIDO-RS).
@@ -80,18 +86,24 @@ class Archive:
                 raise Unreachable("the archive could not be reached") from error
             return fetched.path
 
-        return Fetched(listed, listed.uid, load)
+        return Fetched(listed, listed.uid, self.turns, load)
 
 
 class Archives:
     """Finds the archive of a study. To be closed."""
 
     def __init__(
-        self, client: FhirClient, directory: Path, *, trusted: tuple[str, ...] = ()
+        self,
+        client: FhirClient,
+        directory: Path,
+        precedence: Precedence,
+        *,
+        trusted: tuple[str, ...] = (),
     ) -> None:
         """``directory`` takes fetched files; ``trusted`` are URL prefixes, besides the server's own, to contact."""
         self._client = client
         self._directory = directory
+        self._precedence = precedence
         self._trusted = trusted
         self._own = client.base_url.removesuffix("/fhir") + "/dicom-web"
         self._known: dict[str, Archive] = {}
@@ -136,7 +148,7 @@ class Archives:
             except Missing as error:
                 raise Failed("study-missing", "The picture's Binary does not exist.") from error
 
-        return Fetched(None, None, load)
+        return Fetched(None, None, self._archive(self._own).turns, load)
 
     async def _address(self, study: Study, reference: str) -> str | None:
         endpoint: Mapping[str, Any]
@@ -164,7 +176,11 @@ class Archives:
                 trust_env=False,
             )
             self._connections.append(http)
-            self._known[address] = Archive(DicomWebClient(http, address), self._directory)
+            self._known[address] = Archive(
+                DicomWebClient(http, address),
+                self._directory,
+                self._precedence.turns(FETCHED_AT_ONCE, urgent_waits=False),
+            )
         return self._known[address]
 
 

@@ -95,10 +95,10 @@ async def bench(here: Site, model: InstalledModel, directory: Path) -> AsyncIter
                 client, Worker(directory.name, ("chest-xray-pneumonia",), (DEVICE,), 6)
             )
             await introduce(client, reader.model, "healthvision", "Test")
-            archives = Archives(client, directory)
+            precedence = Precedence()
+            archives = Archives(client, directory, precedence)
             decoders = DecoderProcesses(1)
             await decoders.warm_up(ready)  # a lease of 6 seconds is not for starting processes
-            precedence = Precedence()
             place = Workplace(
                 client,
                 queue,
@@ -405,7 +405,7 @@ async def plain_bench(here: Site, model: InstalledModel, directory: Path) -> Asy
                 place.reader,
                 place.precedence,
                 place.processor,
-                place.wire,
+                place.storing,
                 place.limits,
                 place.software,
                 place.organization,

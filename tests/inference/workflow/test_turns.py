@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,29 @@ async def test_nothing_else_begins_anywhere_while_something_urgent_is_under_way(
         assert await processor.run(URGENT_RANK, lambda: "stat") == "stat"
         assert not any(one.done() for one in routine)
     assert await asyncio.gather(*routine) == ["", ""]
+
+
+async def test_what_is_urgent_and_slow_does_not_hold_the_others_up_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may wait for an archive that does not answer."""
+    monkeypatch.setattr("inference.workflow.turns.PRECEDENCE_S", 0.01)
+    precedence = Precedence()
+    turns = precedence.turns(1)
+    with precedence.under_way(URGENT_RANK):
+        assert await asyncio.wait_for(turns.run(0, str), 10) == ""
+
+
+async def test_on_the_wire_something_urgent_passes_those_who_hold_every_turn() -> None:
+    """A slow archive may keep its turns for a minute."""
+    turns = Precedence().turns(1, urgent_waits=False)
+    async with turns.turn(0):
+        async with asyncio.timeout(10), turns.turn(URGENT_RANK), turns.turn(URGENT_RANK):
+            pass
+        waiting = asyncio.create_task(turns.run(0, str))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    assert await waiting == ""
 
 
 async def test_who_is_cancelled_while_waiting_keeps_nobody_waiting() -> None:
