@@ -11,7 +11,7 @@ from typing import Final
 
 from terminology.ucum import is_valid_unit
 
-LONGEST_CODE: Final = 200
+LONGEST_CODE: Final = 1000
 
 LANGUAGES: Final = "urn:ietf:bcp:47"
 MIME_TYPES: Final = "urn:ietf:bcp:13"

@@ -64,7 +64,7 @@ class Library:
         for layer in layers:
             for definition in layer:
                 self._by_url.setdefault((definition.type, definition.url), []).append(definition)
-        self._trees: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        self._trees: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     @property
     def resource_profiles(self) -> tuple[tuple[str, str], ...]:

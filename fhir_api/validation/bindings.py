@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
@@ -11,11 +10,11 @@ from fhir_api.definitions.code_sets import CodeSet, code_set
 from fhir_api.validation.coded import is_inside
 from fhir_api.validation.primitives import CHECKS, PrimitiveCheck
 from fhir_api.validation.visit import Path, Problem, Visit
+from terminology.grammars import is_mime_type
 
 Rule: TypeAlias = Callable[[dict[str, Any], Path, Visit], None]
 
 MIME_TYPES = "http://hl7.org/fhir/ValueSet/mimetypes"
-_MIME_TYPE = re.compile(r"[\w!#$&^.+\-]+/[\w!#$&^.+\-*]+(?:\s*;.*)?")
 _FORMAT_NAMES = frozenset({"json", "ttl", "xml"})
 """What CapabilityStatement.format allows beside MIME types (https://hl7.org/fhir/R4/capabilitystatement.html)."""
 NOT_A_MIME_TYPE = Problem("code-invalid", "This is not a MIME type (type/subtype).")
@@ -78,7 +77,7 @@ def bound_if_possible(type_: str, url: str) -> Rule:
 
 def _mime_type(value: Any) -> Problem | None:  # noqa: ANN401
     problem = CHECKS["code"](value)
-    if problem is None and _MIME_TYPE.fullmatch(value) is None and value not in _FORMAT_NAMES:
+    if problem is None and not is_mime_type(value) and value not in _FORMAT_NAMES:
         return NOT_A_MIME_TYPE
     return problem
 

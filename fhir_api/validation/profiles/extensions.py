@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from fhir_api.definitions.elements import PRIMITIVES, TYPES, properties_of
@@ -124,9 +124,3 @@ def _with_bases(type_: str) -> Iterator[str]:
         yield "Element"
         if type_ in TYPES and TYPES[type_].kind == "backbone":
             yield "BackboneElement"
-
-
-def url_of(value: Mapping[str, Any]) -> str | None:
-    """The absolute url of an extension; None of one inside another, which that one's definition knows."""
-    url = value.get("url")
-    return url if isinstance(url, str) and ":" in url else None
