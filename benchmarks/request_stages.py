@@ -34,7 +34,7 @@ from store.sqlite.apply import Group
 from store.sqlite.store import versions
 from tests.deployment import OPERATOR_TOKEN, Deployment
 
-CONNECTIONS, ROUNDS, REQUESTS, PATIENTS = 8, 7, 400, 400
+CONNECTIONS, ROUNDS, REQUESTS, PATIENTS = 8, 5, 1500, 400
 BASE = "http://127.0.0.1:1/fhir"
 
 STAGES: tuple[tuple[str, object, str], ...] = (
