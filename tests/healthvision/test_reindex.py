@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(120)
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Iterator[Deployment]:
-    deployment = Deployment(tmp_path / "data", arguments=("--no-worker", "--workers", "2"))
+    deployment = Deployment(tmp_path / "data", arguments=("--no-worker",))
     deployment.start()
     yield deployment
     deployment.kill()
