@@ -19,11 +19,10 @@ from typing import Any, BinaryIO
 import httpx
 import orjson
 
-from imaging.dicomweb.errors import Answered, BadRequest, Unexpected, Unreachable
+from imaging.dicomweb.errors import TRY_AGAIN, Answered, BadRequest, Unexpected, Unreachable
 from imaging.dicomweb.multipart import MediaType, body_parts, closing, part_header
 
 _UID = re.compile(r"[0-9.]{1,64}")
-_TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _WRITE_BYTES = 1024 * 1024
 _AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _ANYTHING = f"{_AS_STORED}, */*; q=0.5"
@@ -189,7 +188,7 @@ async def _attempt(*, last: bool) -> AsyncIterator[None]:
                 f"no whole answer from the DICOMweb server ({type(exc).__name__})"
             ) from exc
     except Answered as refusal:
-        if last or refusal.status not in _TRY_AGAIN:
+        if last or refusal.status not in TRY_AGAIN:
             raise
 
 

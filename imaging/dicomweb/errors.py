@@ -82,6 +82,10 @@ class Unexpected(ClientError):
     code = "unexpected-answer"
 
 
+TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that say nothing against the request."""
+
+
 class Answered(ClientError):
     """The server's status, without its text (which may name a patient)."""
 
@@ -90,4 +94,4 @@ class Answered(ClientError):
     def __init__(self, status: int) -> None:
         super().__init__(f"the DICOMweb server answered {status}")
         self.status = status
-        self.category = "transient" if status in {429, 502, 503, 504} else "invalid"
+        self.category = "transient" if status in TRY_AGAIN else "invalid"

@@ -284,7 +284,13 @@ def _encounter(task: TaskDocument) -> str | None:
 
 async def _end(place: Workplace, hold: Hold, error: InferenceError) -> None:
     """What an error means for the Task."""
-    log.info("not_completed", task=hold.id, error=type(error).__name__, category=error.category)
+    log.info(
+        "not_completed",
+        task=hold.id,
+        error=type(error).__name__,
+        category=error.category,
+        code=getattr(error, "code", None),
+    )
     try:
         match error:
             case Dropped():

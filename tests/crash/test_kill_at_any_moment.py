@@ -207,12 +207,16 @@ def test_nothing_is_lost_and_nothing_doubled_when_processes_are_killed(tmp_path:
         with deployment.client() as client:
             states = wait_for_final_states(client, ledger)
             verdict = Verdict.of(client, ledger)
+            reasons = [
+                one.get("statusReason")
+                for one in pages(client, "/Task?status=failed,rejected&_count=100")
+            ]
     finally:
         deployment.kill()
     verdict.print(kills, states)
     assert verdict.lost == []
     assert verdict.doubled == []
-    assert states == {"completed": len(ledger.tasks)}
+    assert states == {"completed": len(ledger.tasks)}, reasons
 
 
 class Verdict:

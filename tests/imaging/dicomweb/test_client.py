@@ -50,14 +50,15 @@ class Failing:
 
 
 class Cut:
-    """Breaks a stream after its first piece."""
+    """Breaks a stream in the middle of its first piece."""
 
     def __init__(self, send) -> None:
         self.send = send
 
     async def __call__(self, message) -> None:
         if message["type"] == "http.response.body" and message.get("more_body"):
-            await self.send(message)
+            half = message["body"][: len(message["body"]) // 2]
+            await self.send({**message, "body": half})
             raise ConnectionAbortedError
         await self.send(message)
 
@@ -84,7 +85,10 @@ async def test_what_is_stored_comes_back_byte_for_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [503, 429, None])
-async def test_a_server_that_recovers_is_asked_again(tmp_path: Path, status: int | None) -> None:
+@pytest.mark.parametrize("level", ["study", "instance"])
+async def test_a_server_that_recovers_is_asked_again(
+    tmp_path: Path, status: int | None, level: str
+) -> None:
     """None: the stream breaks off in the middle of an instance."""
     with served(tmp_path / "data") as url:
         async with httpx.AsyncClient() as http:
@@ -100,16 +104,23 @@ async def test_a_server_that_recovers_is_asked_again(tmp_path: Path, status: int
     with served(tmp_path / "data", around) as url:
         async with httpx.AsyncClient() as http:
             client = DicomWebClient(http, url, AT_ONCE)
-            [fetched] = await client.fetch_study(target, uids("RG3_J2KI.dcm")[0])
+            study, series, instance = uids("RG3_J2KI.dcm")
+            if level == "study":
+                [fetched] = await client.fetch_study(target, study)
+            else:
+                fetched = await client.fetch_instance(target, study, series, instance)
             assert fetched.path.read_bytes() == sample("RG3_J2KI.dcm").read_bytes()
     assert breaking[0].count == 3
     assert list(target.iterdir()) == [fetched.path]
 
 
-async def test_a_server_that_stays_down_is_given_up_without_leaving_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [408, 500, 503])
+async def test_a_server_that_stays_down_is_given_up_without_leaving_files(
+    tmp_path: Path, status: int
+) -> None:
     target = tmp_path / "fetched"
     target.mkdir()
-    with served(tmp_path / "data", lambda app: Failing(app, 99, 503)) as url:
+    with served(tmp_path / "data", lambda app: Failing(app, 99, status)) as url:
         async with httpx.AsyncClient() as http:
             with pytest.raises(Answered) as refused:
                 await DicomWebClient(http, url, AT_ONCE).fetch_study(target, "1.2.3")
