@@ -6,6 +6,7 @@ leaves behind. SMART scopes and compartments will add conditions here and nowher
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -58,6 +59,10 @@ class Caller:
 
     id: str
     roles: frozenset[str]
+
+
+Authenticate = Callable[[Mapping[str, str]], Awaitable[Caller]]
+"""Given a request's headers (lower-case names), who asks; raises FhirError (401) where they prove nobody."""
 
 
 class Forbidden(FhirError):

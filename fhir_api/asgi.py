@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any
 from urllib.parse import unquote
 
-from fhir_api.access import Caller
+from fhir_api.access import Authenticate, Caller
 from fhir_api.api import Api
 from fhir_api.boundary import refusal_of
 from fhir_api.errors import Category, FhirError
@@ -30,7 +30,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-Authenticate = Callable[[Mapping[str, str]], Caller]
 
 NOBODY = Caller("nobody", frozenset())
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -50,10 +49,7 @@ _numbers = count(1)
 
 
 def fhir_app(api: Api, authenticate: Authenticate) -> Application:
-    """The application to mount at ``/fhir``.
-
-    ``authenticate`` takes the headers (lower-case names) and answers who calls, or raises FhirError (401).
-    """
+    """The application to mount at ``/fhir``."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -96,7 +92,7 @@ async def _request(
 ) -> Request:
     # Who calls is asked first: a stranger learns nothing, and nothing of his is read.
     path = _path(scope)
-    caller = NOBODY if path == ("metadata",) else authenticate(headers)
+    caller = NOBODY if path == ("metadata",) else await authenticate(headers)
     if len(scope["query_string"]) + len(scope["path"]) > api.options.max_url_bytes:
         raise FhirError(
             Category.URL_TOO_LONG, "The URL is too long; POST to _search instead.", "http.url"

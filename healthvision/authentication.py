@@ -24,7 +24,7 @@ class TokenAuthentication:
             (_digest(worker_token), WORKER),
         )
 
-    def __call__(self, headers: Mapping[str, str]) -> Caller:
+    async def __call__(self, headers: Mapping[str, str]) -> Caller:
         """The caller that a request's headers (lower-case names) prove.
 
         Raises:

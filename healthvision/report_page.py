@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import orjson
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from fhir_api.access import Caller
+from fhir_api.access import Authenticate, Caller
 from fhir_api.api import Api
 from fhir_api.errors import FhirError
 from fhir_api.http import Request as FhirRequest
@@ -29,7 +29,7 @@ SAFE_PAGE = {
 
 def report_route(
     api: Api,
-    authenticate: Callable[[Mapping[str, str]], Caller],
+    authenticate: Authenticate,
     links: ReportLinks,
     base_url: Callable[[Request], str],
 ) -> Route:
@@ -41,7 +41,7 @@ def report_route(
             caller = (
                 OPERATOR
                 if links.allows(report_id, request.query_params)
-                else authenticate(dict(request.headers))
+                else await authenticate(dict(request.headers))
             )
         except FhirError as error:
             return PlainTextResponse(error.text, error.status, headers=dict(error.headers))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from fhir_api.access import Caller, Interaction, decide
+from fhir_api.access import Authenticate, Interaction, decide
 from fhir_api.api import Api
 from fhir_api.errors import FhirError
 from fhir_api.interactions.write import Change, save
@@ -16,7 +16,7 @@ from imaging.archive.ingest import Archive, Rebuild
 from imaging.archive.inspect import PatientFacts
 from imaging.archive.staging import UploadLimits
 from imaging.dicomweb.errors import Refused
-from imaging.dicomweb.handlers import Action
+from imaging.dicomweb.handlers import Action, Admit
 from store.interface import Write
 from store.query import Query, TokenIs
 
@@ -71,15 +71,13 @@ def _agrees(stored: dict[str, Any], patient: PatientFacts) -> bool:
     return bool(patient.name) and normalise(patient.name.partition("^")[0]) in families - {""}
 
 
-def admission(
-    authenticate: Callable[[Mapping[str, str]], Caller],
-) -> Callable[[Mapping[str, str], Action], None]:
+def admission(authenticate: Authenticate) -> Admit:
     """DICOMweb's question to the access decision: who reads or stores an ImagingStudy."""
 
-    def admit(headers: Mapping[str, str], action: Action) -> None:
+    async def admit(headers: Mapping[str, str], action: Action) -> None:
         interaction = Interaction.READ if action is Action.READ else Interaction.CREATE
         try:
-            decide(authenticate(headers), interaction, "ImagingStudy")
+            decide(await authenticate(headers), interaction, "ImagingStudy")
         except FhirError as error:
             raise Refused(error.category, error.text, dict(error.headers)) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
-from fhir_api.access import Caller
+from fhir_api.access import Authenticate
 from fhir_api.api import Api
 from fhir_api.errors import FhirError
 from fhir_api.rest import analyses, models, problems, studies
@@ -29,7 +29,6 @@ from fhir_api.rest.schemas import (
 )
 from imaging.archive.ingest import Archive
 
-Authenticate = Callable[[Mapping[str, str]], Caller]
 FhirId = Annotated[str, Path(pattern=r"^[A-Za-z0-9\-\.]{1,64}$")]
 IdempotencyKey = Annotated[
     str | None,
@@ -59,11 +58,11 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _core(request: Request) -> Core:
+async def _core(request: Request) -> Core:
     """The FHIR core as this request's caller sees it."""
     face: Face = request.app.state.face
     try:
-        caller = face.authenticate(dict(request.headers))
+        caller = await face.authenticate(dict(request.headers))
     except FhirError as error:
         raise Problem(error.status, error.text, headers=dict(error.headers)) from None
     return Core(face.api, caller, face.base_url(request))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -45,7 +45,7 @@ class Action(StrEnum):
     STORE = "store"
 
 
-Admit = Callable[[Mapping[str, str], Action], None]
+Admit = Callable[[Mapping[str, str], Action], Awaitable[None]]
 """Given a request's headers (lower-case names), returns when the caller may; raises ``Refused``."""
 
 
@@ -74,7 +74,7 @@ class Handlers:
 
     async def store(self, request: Request) -> Response:
         """STOW-RS."""
-        self._server.admit(request.headers, Action.STORE)
+        await self._server.admit(request.headers, Action.STORE)
         media_type = _negotiated(_accept(request), _JSON_TYPES)
         parts = stow.request_parts(request.headers.get("content-type", ""), request.stream())
         outcome = await stow.store_request(
@@ -94,7 +94,7 @@ class Handlers:
 
     async def _search(self, request: Request, level: Level) -> Response:
         """QIDO-RS."""
-        self._server.admit(request.headers, Action.READ)
+        await self._server.admit(request.headers, Action.READ)
         media_type = _negotiated(_accept(request), _JSON_TYPES)
         path = request.path_params
         parameters = request.query_params.multi_items()
@@ -108,7 +108,7 @@ class Handlers:
 
     async def retrieve(self, request: Request) -> Response:
         """WADO-RS: whole instances."""
-        self._server.admit(request.headers, Action.READ)
+        await self._server.admit(request.headers, Action.READ)
         instances = await self._instances(request)
         return await retrieve(
             self._store,
@@ -120,7 +120,7 @@ class Handlers:
 
     async def metadata(self, request: Request) -> Response:
         """WADO-RS: data sets without bulk data, one after another."""
-        self._server.admit(request.headers, Action.READ)
+        await self._server.admit(request.headers, Action.READ)
         media_type = _negotiated(_accept(request), _JSON_TYPES)
         instances = await self._instances(request)
         study = await read_study(self._store, instances[0].study_uid)
@@ -146,7 +146,7 @@ class Handlers:
 
     async def bulkdata(self, request: Request) -> Response:
         """WADO-RS: the value that a BulkDataURI stands for."""
-        self._server.admit(request.headers, Action.READ)
+        await self._server.admit(request.headers, Action.READ)
         instance = await self._instance(request)
         async with local_file(self._store, instance) as path:
             values = await asyncio.to_thread(bulk_value, path, instance, request.path_params["tag"])
@@ -156,7 +156,7 @@ class Handlers:
 
     async def frames(self, request: Request) -> Response:
         """WADO-RS: single frames, as stored or uncompressed."""
-        self._server.admit(request.headers, Action.READ)
+        await self._server.admit(request.headers, Action.READ)
         instance = await self._instance(request)
         indices = frame_data.frame_numbers(request.path_params["frames"], instance.frames)
         accept = _accept(request)
@@ -175,7 +175,7 @@ class Handlers:
 
     async def rendered(self, request: Request) -> Response:
         """WADO-RS: a frame as a picture."""
-        self._server.admit(request.headers, Action.READ)
+        await self._server.admit(request.headers, Action.READ)
         instance = await self._instance(request)
         media_type = _negotiated(_accept(request), _RENDERED_TYPES)
         rendering = parse_rendering(request.query_params, media_type)
@@ -187,7 +187,7 @@ class Handlers:
 
     async def thumbnail(self, request: Request) -> Response:
         """WADO-RS: a small picture of an instance, or of the middle one of a study or series."""
-        self._server.admit(request.headers, Action.READ)
+        await self._server.admit(request.headers, Action.READ)
         instances = [one for one in await self._instances(request) if one.frames]
         if not instances:
             raise NotFound("there is nothing to be shown")

@@ -25,7 +25,7 @@ from tests.fhir_api.conftest import VALIDATOR
 JSON = {"content-type": "application/fhir+json"}
 
 
-def authenticate(headers: Mapping[str, str]) -> Caller:
+async def authenticate(headers: Mapping[str, str]) -> Caller:
     if headers.get("authorization") != "Bearer secret":
         challenge = ("WWW-Authenticate", 'Bearer realm="test"')
         raise FhirError(Category.LOGIN, "This needs a token.", headers=(challenge,))

@@ -13,9 +13,11 @@ from healthvision.keys import KEY_BYTES, deployment_key, derived
 authenticate = TokenAuthentication("operators-token", "workers-token")
 
 
-def test_each_token_has_its_role() -> None:
-    assert authenticate({"authorization": "Bearer operators-token"}).roles == {"operator"}
-    assert authenticate({"authorization": "bearer workers-token"}).roles == {"worker"}
+async def test_each_token_has_its_role() -> None:
+    operator = await authenticate({"authorization": "Bearer operators-token"})
+    assert operator.roles == {"operator"}
+    worker = await authenticate({"authorization": "bearer workers-token"})
+    assert worker.roles == {"worker"}
 
 
 @pytest.mark.parametrize(
@@ -31,9 +33,9 @@ def test_each_token_has_its_role() -> None:
         "Bearer \udcff",
     ],
 )
-def test_anything_else_is_401_with_a_challenge(header: str) -> None:
+async def test_anything_else_is_401_with_a_challenge(header: str) -> None:
     with pytest.raises(FhirError) as error:
-        authenticate({"authorization": header} if header else {})
+        await authenticate({"authorization": header} if header else {})
     assert error.value.status == 401
     assert error.value.headers[0][0] == "WWW-Authenticate"
     assert "operators-token" not in str(error.value)

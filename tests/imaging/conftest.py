@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from fhir_api.api import Api
 from fhir_api.validation import Validator
 from healthvision.uploads import archive_of, subject_named_in_files
 from imaging.archive.ingest import Archive
-from imaging.dicomweb.handlers import DicomWeb
+from imaging.dicomweb.handlers import Action, DicomWeb
 from imaging.dicomweb.routes import dicomweb_app
 from imaging.isolation import DecoderProcesses
 from store.sqlite import SqliteStore
@@ -64,12 +64,16 @@ def decoders() -> Iterator[DecoderProcesses]:
     processes.close()
 
 
+async def everyone(_headers: Mapping[str, str], _action: Action) -> None:
+    """Admits whoever asks."""
+
+
 @pytest.fixture
 def server(api: Api, archive: Archive, decoders: DecoderProcesses) -> DicomWeb:
     async def subject(patient):
         return await subject_named_in_files(api, patient)
 
-    return DicomWeb(archive, lambda _headers, _action: None, subject, decoders=decoders)
+    return DicomWeb(archive, everyone, subject, decoders=decoders)
 
 
 @pytest.fixture

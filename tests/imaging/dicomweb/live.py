@@ -18,6 +18,7 @@ from healthvision.uploads import archive_of, subject_named_in_files
 from imaging.dicomweb.handlers import DicomWeb
 from imaging.dicomweb.routes import dicomweb_app
 from store.sqlite import SqliteStore
+from tests.imaging.conftest import everyone
 
 App = Callable[..., Any]
 
@@ -36,7 +37,7 @@ def served(data: Path, around: Callable[[App], App] = lambda app: app) -> Iterat
         async def subject(patient):
             return await subject_named_in_files(api, patient)
 
-        app = dicomweb_app(DicomWeb(archive_of(api, 1 << 33), lambda *_: None, subject, url))
+        app = dicomweb_app(DicomWeb(archive_of(api, 1 << 33), everyone, subject, url))
         config = uvicorn.Config(around(app), lifespan="off", log_config=None, access_log=False)
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve(sockets=[listener]))

@@ -124,7 +124,7 @@ async def test_who_may_not_store_is_refused_before_anything_is_read(server: Dico
     from imaging.dicomweb.errors import Refused
     from imaging.dicomweb.routes import dicomweb_app
 
-    def admit(headers, action: Action) -> None:
+    async def admit(headers, action: Action) -> None:
         if headers.get("authorization") is None:
             raise Refused("login", "Send a token.", {"WWW-Authenticate": "Bearer"})
         if action is Action.STORE:
