@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fhir_api.errors import Category, FhirError
+from fhir_api.smart.scopes import ResourceScope
 from store.query import AnyOf, Condition
 
 
@@ -55,10 +56,26 @@ WORKER_WRITES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. ``id`` names the client in audit and logs; it is never PHI."""
+    """Who asks, whatever the token that said so was made by."""
 
     id: str
+    """The client; ``operator`` or ``worker`` where it is the deployment's own token. It names it in audit and logs."""
     roles: frozenset[str]
+    """What the user, or the service, is here: operator, worker, clinician, radiologist, auditor. Never from scopes."""
+    scopes: tuple[ResourceScope, ...] | None = None
+    """What the token grants, together. None: the deployment's own token, where the role alone decides."""
+    user: str = ""
+    """``Practitioner/1``: the user as a resource of this server; '' for a service."""
+    subject: str = ""
+    """The stable id that the issuer has for the user or service (``sub``)."""
+    patient: str = ""
+    """Id of the Patient in context; '': none, and ``patient/`` scopes grant nothing."""
+    encounter: str = ""
+    """Id of the Encounter in context."""
+    token_id: str = ""
+    """The token's ``jti``."""
+    purpose: str = ""
+    """Purpose of use, a code of v3-ActReason; ``BTG`` opens a patient outside of the context in an emergency."""
 
 
 Authenticate = Callable[[Mapping[str, str]], Awaitable[Caller]]
