@@ -1,4 +1,4 @@
-"""Who a request comes from: the operator's or the worker's bearer token, or a signed link to one report."""
+"""Who a request comes from: a bearer token, or a signed link to one report, says so."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 
 from fhir_api.access import Caller
-from fhir_api.errors import Category, FhirError
+from fhir_api.smart.bearers import Bearers
+from fhir_api.smart.refusals import TokenMissing, TokenRefused
 
 OPERATOR = Caller("operator", frozenset({"operator"}))
 WORKER = Caller("worker", frozenset({"worker"}))
@@ -16,30 +17,37 @@ LINK_LIFETIME_S = 12 * 3600
 
 
 class TokenAuthentication:
-    """Bearer tokens of one deployment (RFC 6750)."""
+    """Bearer tokens (RFC 6750): the deployment's own two, and the signed ones that it trusts."""
 
-    def __init__(self, operator_token: str, worker_token: str) -> None:
+    def __init__(
+        self, operator_token: str, worker_token: str, bearers: Bearers | None = None
+    ) -> None:
+        """``bearers`` knows the signed ones; None: there are none."""
         self._callers = (
             (_digest(operator_token), OPERATOR),
             (_digest(worker_token), WORKER),
         )
+        self._bearers = bearers
 
     async def __call__(self, headers: Mapping[str, str]) -> Caller:
         """The caller that a request's headers (lower-case names) prove.
 
         Raises:
-            FhirError: no token, or not one of ours (401).
+            FhirError: no token, or none that proves anything (401); it cannot be told now (503).
         """
         header = headers.get("authorization", "")
         scheme, _, token = header.partition(" ")
+        token = token.strip()
         if scheme.lower() != "bearer" or not token:
-            raise _refusal("This needs a token: Authorization: Bearer …", "")
+            raise TokenMissing
         # Digests of equal length are compared in constant time, so timing tells nothing about a token.
-        digest = _digest(token.strip())
+        digest = _digest(token)
         for known, caller in self._callers:
             if hmac.compare_digest(known, digest):
                 return caller
-        raise _refusal("The token is not valid.", ', error="invalid_token"')
+        if self._bearers is None:
+            raise TokenRefused
+        return await self._bearers.caller(token, digest)
 
 
 class ReportLinks:
@@ -72,8 +80,3 @@ class ReportLinks:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
-def _refusal(sentence: str, error: str) -> FhirError:
-    challenge = ("WWW-Authenticate", f'Bearer realm="HealthVision"{error}')
-    return FhirError(Category.LOGIN, sentence, headers=(challenge,))
