@@ -16,6 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from fhir_api.asgi import NO_SNIFFING, Receive, Scope, Send
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Response, error_response
+from healthvision.lingering import LingeringTransport
+from healthvision.request_parser import PlainParser
 
 _log = logging.getLogger("uvicorn.error.connections")
 _log.setLevel(logging.ERROR)
@@ -50,24 +52,32 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         # What strangers send is no event of ours: uvicorn would warn of each malformed request.
         self.logger = _log
+        # Parser and transport have what uvicorn uses of its own.
+        self.parser: PlainParser = PlainParser(self)  # type: ignore[assignment]
         self._is_message_open = False
         self._is_head_open = True
+        self._is_nonsense = False
         self._head_bytes = 0
         self._bytes_in_stretch = 0
         self._sender_timer: asyncio.TimerHandle | None = None
         self._reader_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        lingering = LingeringTransport(transport, self._is_sending, self.limits.patience_s)
+        self._connection = lingering
+        super().connection_made(lingering)  # type: ignore[arg-type]
         self._wait_for_sender()
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._sender_timer, self._reader_timer):
             if timer is not None:
                 timer.cancel()
+        self._connection.lost()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
         self._bytes_in_stretch += len(data)
         goes_on = self._is_message_open and self._is_head_open
         super().data_received(data)
@@ -86,6 +96,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = self._bytes_in_stretch = 0
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # it comes again without the offer; CONNECT is refused by the parser
         self._head_bytes = len(self.url) + sum(
             len(name) + len(value) + 4 for name, value in self.headers
         )
@@ -99,6 +111,8 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._is_message_open = False
         if self._sender_timer is not None:
             self._sender_timer.cancel()
@@ -109,6 +123,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         del msg
         self._refuse(FhirError(Category.STRUCTURE, "This is not HTTP/1.1 as RFC 9112 has it."))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """CONNECT, the one method that ends at its head: this is no proxy."""
+        self.send_400_response("")
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -150,6 +168,10 @@ class BoundedProtocol(HttpToolsProtocol):
         text = f"The request did not come within {self.limits.patience_s:g} s."
         self._refuse(FhirError(Category.SLOW, text))
 
+    def _is_sending(self) -> bool:
+        """Whether there may be more of what we do not want to read."""
+        return self._is_message_open or self._is_nonsense
+
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
@@ -159,6 +181,7 @@ class BoundedProtocol(HttpToolsProtocol):
         is_anothers = under_way and (self._is_head_open or bool(self.pipeline))
         if not is_anothers and not (under_way and self.cycle.response_started):
             self.transport.write(_raw(error_response(error)))
+        self._is_nonsense = True
         self.transport.close()
 
 

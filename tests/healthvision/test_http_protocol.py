@@ -38,14 +38,21 @@ class Server:
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.entered = 0
+        self.bodies: list[bytes] = []
         self.size = 2
+        self.reads = True
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         self.entered += 1
-        while (message := await receive()).get("more_body"):
-            pass
-        if message["type"] == "http.disconnect":
-            return
+        body = b""
+        while self.reads:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        self.bodies.append(body)
         await self.go_on.wait()
         length = str(self.size).encode()
         await send(
@@ -244,3 +251,87 @@ async def test_requests_in_a_row_on_one_connection_are_answered_in_order(start: 
         await writer.drain()
         writer.write(HELLO[10:])
         assert [(await answer(reader)).status for _ in range(4)] == [200] * 4
+
+
+OFFER = (
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+)
+
+
+@pytest.mark.parametrize("size", [0, 3, 70_000, 2_000_000])
+async def test_a_request_that_offers_http2_keeps_its_body_and_its_connection(
+    start: Start, size: int
+) -> None:
+    """RFC 9110 section 7.8: an offer may be ignored, the request may not. Each JDK's HttpClient makes this one."""
+    server = await start(HttpLimits())
+    body = b"GET /x HTTP/1.1\r\n\r\n"[:size].ljust(size, b"x")
+    head = b"POST /fhir HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n" % (OFFER, size)
+
+    async with server.connected() as (reader, writer):
+        for sent in (head + body, HELLO, head + body + HELLO):
+            writer.write(sent)
+        answers = [await answer(reader) for _ in range(4)]
+
+    assert [one.status for one in answers if one] == [200] * 4
+    assert server.bodies == [body, b"", body, b""]
+
+
+async def test_an_offer_is_read_however_it_is_cut_and_with_a_chunked_body(start: Start) -> None:
+    server = await start(HttpLimits())
+    sent = b"POST /fhir HTTP/1.1\r\nHost: x\r\n%bTransfer-Encoding: chunked\r\n\r\n" % OFFER
+    sent += b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+
+    for at in range(1, len(sent)):
+        answered = await server.ask(sent[:at], sent[at:])
+        assert answered is not None
+        assert answered.status == 200
+
+    assert set(server.bodies) == {b"abcde"}
+
+
+async def test_connect_is_refused_at_once(start: Start) -> None:
+    server = await start(HttpLimits())
+
+    refused = await server.ask(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n" + OFFER + b"\r\n")
+
+    assert refused is not None
+    assert (refused.status, refused.code, server.entered) == (400, "structure", 0)
+
+
+@pytest.mark.parametrize("size", [70_000, 30_000_000])
+async def test_who_is_still_sending_gets_the_answer_before_the_end(start: Start, size: int) -> None:
+    """RFC 9112 section 9.6: a server that closes at once may reset the connection before its answer is read."""
+    server = await start(HttpLimits())
+    server.reads = False
+    head = b"POST /fhir HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+
+    async with server.connected() as (reader, writer):
+        writer.write(head % size + b"x" * size)
+        await writer.drain()
+        answered = await answer(reader)
+        rest = await reader.read()
+
+    assert answered is not None
+    assert (answered.status, answered.headers["connection"], rest) == (200, "close", b"")
+
+
+async def test_nonsense_without_end_is_refused_readably(start: Start) -> None:
+    server = await start(HttpLimits())
+
+    refused = await server.ask(b"GET /" + b"a" * 20_000_000)
+
+    assert refused is not None
+    assert (refused.status, refused.headers["connection"]) == (431, "close")
+
+
+async def test_who_never_ends_is_left_when_the_patience_is_over(start: Start) -> None:
+    server = await start(HttpLimits(patience_s=0.3))
+
+    async with server.connected() as (reader, writer):
+        writer.write(b"nonsense\r\n\r\n")
+        assert await answer(reader) is not None
+        with suppress(OSError):
+            while True:
+                writer.write(b"x" * 1000)
+                await writer.drain()
+                await asyncio.sleep(0.01)
