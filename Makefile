@@ -8,7 +8,7 @@ ROOMS := healthvision fhir_api inference imaging terminology store
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 R4_PACKAGE := .cache/hl7.fhir.r4.examples-4.0.1.tgz
 
-.PHONY: help run demo test test-services test-fast crash fuzz check format lock benchmarks model clean
+.PHONY: help run demo test test-services test-fast keycloak crash fuzz check format lock benchmarks model clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -25,6 +25,10 @@ test: .venv/.test $(R4_PACKAGE) ## Run all tests (installs torch and the rest of
 test-services: .venv/.test ## Run the tests of real services and clients; installs them (Debian, npm, Maven), fails where one is absent
 	tests/services/install || true
 	HEALTHVISION_SERVICES=required $(BIN)/pytest -m services -n 2 --dist loadfile
+
+keycloak: .venv/.test ## Run a real Keycloak for development on loopback, with a realm and demo users, until Ctrl-C
+	@tests/services/install keycloak
+	@$(BIN)/python -m tests.services.keycloak
 
 crash: .venv/.test ## Kill server and worker at random under load, and print what was lost and doubled
 	$(BIN)/pytest -m crash -s tests/crash

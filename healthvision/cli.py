@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from healthvision import settings as settings_module
-from healthvision.settings import Settings, SettingsError
+from healthvision.settings import KeycloakSettings, Settings, SettingsError
+
+_S = TypeVar("_S")
 
 app = typer.Typer(
     name="healthvision",
@@ -32,6 +35,12 @@ ig_app = typer.Typer(
     help="Implementation guides: profiles, value sets and code systems.", no_args_is_help=True
 )
 app.add_typer(ig_app, name="ig")
+
+keycloak_app = typer.Typer(
+    help="The realm that a Keycloak keeps for this server: users, apps, workers.",
+    no_args_is_help=True,
+)
+app.add_typer(keycloak_app, name="keycloak")
 
 console = Console()
 errors = Console(stderr=True)
@@ -48,8 +57,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script to
 
 
 def _settings(**overrides: object) -> Settings:
+    return _read(lambda: settings_module.load(**overrides))
+
+
+def _read(load: Callable[[], _S]) -> _S:
     try:
-        return settings_module.load(**overrides)
+        return load()
     except SettingsError as error:
         errors.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(2) from None
@@ -217,20 +230,37 @@ def ig_list(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     raise typer.Exit(list_guides(_settings(data_dir=data_dir), console, as_json=as_json))
 
 
+@keycloak_app.command("bootstrap")
+def keycloak_bootstrap(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be made or mended.")
+    ] = False,
+    type: Annotated[
+        list[str] | None,
+        typer.Option(help="A further resource type to make scopes of; may be repeated."),
+    ] = None,
+) -> None:
+    """Make or mend the realm: clients, scopes, mappers, roles, brakes and lifespans. A second run changes nothing.
+
+    Where Keycloak is and what it is told are settings (HEALTHVISION_KEYCLOAK_…, see `healthvision settings`): the
+    administrator's secret is HEALTHVISION_KEYCLOAK_ADMIN_SECRET or the file HEALTHVISION_KEYCLOAK_ADMIN_SECRET_FILE.
+    The audience of tokens is HEALTHVISION_BASE_URL with /fhir. What else is in the realm stays as it is.
+    Exit code 1 if Keycloak refuses or cannot be reached.
+    """
+    from healthvision.keycloak.command import bootstrap_realm
+
+    keycloak = _read(settings_module.load_keycloak)
+    raise typer.Exit(
+        bootstrap_realm(
+            _settings(), keycloak, type or (), dry_run=dry_run, console=console, errors=errors
+        )
+    )
+
+
 @app.command("settings")
 def show_settings(*, as_json: AsJson = False) -> None:
     """List every setting: its variable, its value here, and what it does. Secrets are not shown."""
-    current = _settings()
-    shown = json.loads(current.model_dump_json())
-    rows = [
-        (
-            f"HEALTHVISION_{name.upper()}",
-            "(hidden)" if not field.repr else str(shown[name] if shown[name] is not None else ""),
-            name in current.model_fields_set,
-            field.description or "",
-        )
-        for name, field in Settings.model_fields.items()
-    ]
+    rows = _rows(_settings()) + _rows(_read(settings_module.load_keycloak))
     if as_json:
         keys = ("variable", "value", "set", "description")
         typer.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
@@ -239,6 +269,20 @@ def show_settings(*, as_json: AsJson = False) -> None:
     for variable, value, is_set, description in rows:
         table.add_row(f"[bold]{variable}[/bold]" if is_set else variable, value, description)
     console.print(table)
+
+
+def _rows(current: Settings | KeycloakSettings) -> list[tuple[str, str, bool, str]]:
+    shown = json.loads(current.model_dump_json())
+    prefix = current.model_config.get("env_prefix", "")
+    return [
+        (
+            f"{prefix}{name.upper()}",
+            "(hidden)" if not field.repr else str(shown[name] if shown[name] is not None else ""),
+            name in current.model_fields_set,
+            field.description or "",
+        )
+        for name, field in type(current).model_fields.items()
+    ]
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import re
 import secrets
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +21,8 @@ from fhir_api.http import MOST_PARAMETERS
 _ORIGIN = re.compile(
     r"\*|https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
 )
+
+_S = TypeVar("_S", bound=BaseSettings)
 
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
 
@@ -227,15 +230,94 @@ class Settings(BaseSettings):
         return self.base_url or f"http://{host}:{self.port}"
 
 
+class KeycloakSettings(BaseSettings):
+    """What ``healthvision keycloak`` needs beside: an administrator's credential, which no server process is told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEALTHVISION_KEYCLOAK_", frozen=True, extra="ignore"
+    )
+
+    url: str = Field("http://127.0.0.1:8080", description="Keycloak's address, without /realms")
+    realm: str = Field(
+        "healthvision", pattern=r"^[A-Za-z0-9_\-]{1,64}$", description="Realm of the server's users"
+    )
+    admin: str = Field("admin", description="Administrator: a user of Keycloak's master realm")
+    admin_client: str | None = Field(
+        None, description="Client of the master realm with a service account, instead of a user"
+    )
+    admin_secret: str | None = Field(
+        None, repr=False, description="The administrator's password, or the client's secret"
+    )
+    admin_secret_file: Path | None = Field(None, description="File that holds it")
+    portal_secret: str | None = Field(
+        None, repr=False, min_length=16, description="Secret of the client ehr-portal; else random"
+    )
+    portal_secret_file: Path | None = Field(None, description="File that holds it")
+    server_secret: str | None = Field(
+        None, repr=False, min_length=16, description="Secret of the client fhir-server; else random"
+    )
+    server_secret_file: Path | None = Field(None, description="File that holds it")
+    viewer_redirects: str | None = Field(
+        None, description="Redirect URIs of imaging-viewer, with commas between; unset: as they are"
+    )
+    portal_redirects: str | None = Field(
+        None, description="Redirect URIs of ehr-portal, with commas between; unset: as they are"
+    )
+    worker_jwks_file: Path | None = Field(
+        None, description="Public keys of workers (JWK Set), as keycloak keypair writes them"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/")
+
+    def secret(self, name: str) -> str | None:
+        """The secret as it is set, or as the first line of its file; None where neither is.
+
+        Raises:
+            SettingsError: its file cannot be read, or is empty.
+        """
+        file: Path | None = getattr(self, f"{name}_file")
+        value: str | None = getattr(self, name)
+        return value if file is None else _first_line(file, f"HEALTHVISION_KEYCLOAK_{name}_FILE")
+
+
 def load(**overrides: object) -> Settings:
     """Reads the environment; ``overrides`` are what the command line said.
 
     Raises:
         SettingsError: naming the variable and what is wrong with it.
     """
+    given = {key: value for key, value in overrides.items() if value is not None}
+    return _loaded(Settings, given, "HEALTHVISION_")
+
+
+def load_keycloak() -> KeycloakSettings:
+    """Reads the environment.
+
+    Raises:
+        SettingsError: naming the variable and what is wrong with it.
+    """
+    return _loaded(KeycloakSettings, {}, "HEALTHVISION_KEYCLOAK_")
+
+
+def _loaded(kind: type[_S], given: dict[str, object], prefix: str) -> _S:
     try:
-        return Settings(**{key: value for key, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+        return kind(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = "HEALTHVISION_" + "_".join(str(part) for part in first["loc"]).upper()
+        name = prefix + "_".join(str(part) for part in first["loc"]).upper()
         raise SettingsError(f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}.") from None
+
+
+def _first_line(file: Path, variable: str) -> str:
+    try:
+        line = file.read_text("utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable.upper()}: {file} cannot be read.") from error
+    if not line:
+        raise SettingsError(f"{variable.upper()}: {file} is empty.")
+    return line
