@@ -21,6 +21,11 @@ from fhir_api.conformance.watcher import Watcher
 from fhir_api.jobs.runner import JobRunner
 from fhir_api.operations.reindex import begin_where_outdated
 from fhir_api.rest.app import Face, rest_app
+from fhir_api.smart.bearers import Bearers
+from fhir_api.smart.contexts import REFRESH_TOKENS, TOKENS
+from fhir_api.smart.issuer import Issuer
+from fhir_api.smart.records import SWEPT_AT_ONCE, remove_ended
+from fhir_api.smart.revocation import REVOCATIONS
 from fhir_api.tasks.sweeper import keep_sweeping
 from fhir_api.validation import Validator
 from healthvision.authentication import ReportLinks, TokenAuthentication
@@ -29,6 +34,7 @@ from healthvision.guides import guides_of
 from healthvision.keys import deployment_key, derived
 from healthvision.report_page import report_route
 from healthvision.settings import References, Settings, UnknownProfiles
+from healthvision.trust import issuer_of, local_issuer, trusted
 from healthvision.uploads import admission, archive_of, subject_named_in_files
 from imaging.dicomweb.handlers import DicomWeb
 from imaging.dicomweb.routes import dicomweb_app
@@ -39,6 +45,9 @@ from store.sqlite import SqliteStore
 log = structlog.get_logger(__name__)
 
 BLOB_SWEEP_S = 3600.0
+RECORD_SWEEP_S = 600.0
+RECORDS = (REVOCATIONS.name, TOKENS.name, REFRESH_TOKENS.name)
+"""What authorisation keeps for a while."""
 BLOB_GRACE_US = 24 * 3600 * 1_000_000
 """A blob that nothing names is left alone this long: its commit may still be on its way."""
 
@@ -52,8 +61,10 @@ class App:
         rooms: Mapping[str, Application],
         others: Application,
         decoders: DecoderProcesses,
+        issuer: Issuer | None,
     ) -> None:
         self._api = api
+        self._issuer = issuer
         self._decoders = decoders
         self._rooms = rooms
         self._others = others
@@ -76,6 +87,7 @@ class App:
             asyncio.create_task(keep_sweeping(self._api)),
             asyncio.create_task(JobRunner(self._api).keep_running()),
             asyncio.create_task(_keep_sweeping_blobs(self._api)),
+            asyncio.create_task(_keep_sweeping_records(self._api)),
             *((asyncio.create_task(watcher.keep_watching()),) if watcher else ()),
         )
         return self
@@ -89,6 +101,8 @@ class App:
         for sweeping in self._sweeping:
             sweeping.cancel()
         self._decoders.close()
+        if self._issuer is not None:
+            await self._issuer.close()
         await self._api.store.close()
 
 
@@ -134,7 +148,14 @@ def build_app(settings: Settings) -> App:
     )
     watcher.listen(("SearchParameter",), api.search_parameters.changed)
     watcher.listen(DEFINITION_TYPES, Conformance(api.validator, guides).changed)
-    authenticate = TokenAuthentication(settings.token, settings.worker_token)
+    issuer = issuer_of(settings)
+    bearers = Bearers(
+        store,
+        trusted(settings, local_issuer(settings, key), issuer),
+        base_url=fhir_url,
+        skew_s=settings.oidc_clock_skew_s,
+    )
+    authenticate = TokenAuthentication(settings.token, settings.worker_token, bearers)
     links = ReportLinks(derived(key, "report links"))
     archive = archive_of(api, settings.upload_limit_bytes)
 
@@ -166,7 +187,7 @@ def build_app(settings: Settings) -> App:
         "fhir": with_cors(fhir_app(api, authenticate), origins),
         "dicom-web": with_cors(dicomweb_app(dicom_web), origins),
     }
-    return App(api, rooms, with_cors(pages, origins), dicom_web.decoders)
+    return App(api, rooms, with_cors(pages, origins), dicom_web.decoders, issuer)
 
 
 async def _keep_sweeping_blobs(api: Api) -> None:
@@ -178,6 +199,19 @@ async def _keep_sweeping_blobs(api: Api) -> None:
             log.info("blobs_swept", removed=removed)
         except StoreError as error:
             log.warning("blob_sweep_failed", error=type(error).__name__)
+
+
+async def _keep_sweeping_records(api: Api) -> None:
+    """Removes records that have ended. Cancelled at the end."""
+    while True:
+        await asyncio.sleep(RECORD_SWEEP_S)
+        try:
+            for name in RECORDS:
+                removed = SWEPT_AT_ONCE
+                while removed == SWEPT_AT_ONCE:
+                    removed = await remove_ended(api.store, name, api.clock())
+        except StoreError as error:
+            log.warning("record_sweep_failed", error=type(error).__name__)
 
 
 async def _start_page(_request: Request) -> Response:

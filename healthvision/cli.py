@@ -35,6 +35,11 @@ ig_app = typer.Typer(
     help="Implementation guides: profiles, value sets and code systems.", no_args_is_help=True
 )
 app.add_typer(ig_app, name="ig")
+token_app = typer.Typer(
+    help="Signed tokens that open just what they say, for apps and tests without an authorization server.",
+    no_args_is_help=True,
+)
+app.add_typer(token_app, name="token")
 
 keycloak_app = typer.Typer(
     help="The realm that a Keycloak keeps for this server: users, apps, workers.",
@@ -255,6 +260,69 @@ def keycloak_bootstrap(
             _settings(), keycloak, type or (), dry_run=dry_run, console=console, errors=errors
         )
     )
+
+
+@token_app.command("create")
+def token_create(
+    scope: Annotated[str, typer.Option(help="What it opens: SMART scopes with spaces between.")],
+    client: Annotated[str, typer.Option(help="Who uses it; audit and logs name it.")] = "local",
+    user: Annotated[str, typer.Option(help="The user here: Practitioner/ID or Patient/ID.")] = "",
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="operator, worker, clinician, radiologist, auditor; may be repeated."),
+    ] = None,
+    patient: Annotated[str, typer.Option(help="Id of the Patient in context.")] = "",
+    encounter: Annotated[str, typer.Option(help="Id of the Encounter in context.")] = "",
+    purpose: Annotated[str, typer.Option(help="Purpose of use, such as TREAT or BTG.")] = "",
+    expires: Annotated[str, typer.Option(help="After how long it ends: 45s, 30m, 1h, 7d.")] = "1h",
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a new token for a server on this data folder; nothing else goes to standard output.
+
+    The server names the issuer by its address: give the same settings, or options, as to `healthvision serve`.
+
+    * An app that one patient's record is open in:
+      `healthvision token create --scope 'patient/*.rs' --patient p1 --user Practitioner/1 --role radiologist > token`
+
+    * A service that reads every study:
+      `healthvision token create --scope 'system/ImagingStudy.rs' --client archive --role clinician --expires 7d > token`
+    """
+    from healthvision.tokens import create, grant_of
+
+    grant = grant_of(
+        client=client,
+        scope=scope,
+        expires=expires,
+        roles=role or [],
+        user=user,
+        patient=patient,
+        encounter=encounter,
+        purpose=purpose,
+    )
+    raise typer.Exit(create(_settings(host=host, port=port, data_dir=data_dir), grant))
+
+
+@token_app.command("show")
+def token_show() -> None:
+    """Print what a token says: `healthvision token show < token`. It is not checked."""
+    from healthvision.tokens import show
+
+    raise typer.Exit(show())
+
+
+@token_app.command("revoke")
+def token_revoke(
+    jti: Annotated[
+        str | None, typer.Argument(help="The token's id (jti); else the token is read from stdin.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """End a token before its time, at once in every process: `healthvision token revoke < token`."""
+    from healthvision.tokens import revoke
+
+    raise typer.Exit(revoke(_settings(data_dir=data_dir), jti))
 
 
 @app.command("settings")

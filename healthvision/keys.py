@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 
 KEY_BYTES = 64
+_FILE = "deployment.key"
 
 
 def deployment_key(data_dir: Path) -> bytes:
@@ -16,7 +17,7 @@ def deployment_key(data_dir: Path) -> bytes:
 
     Several processes may ask at once; all get the one that was there first.
     """
-    path = data_dir / "deployment.key"
+    path = data_dir / _FILE
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -36,6 +37,11 @@ def deployment_key(data_dir: Path) -> bytes:
     finally:
         draft.unlink()
     return path.read_bytes()
+
+
+def is_deployment(data_dir: Path) -> bool:
+    """Whether the folder has a key: a server has run there."""
+    return (data_dir / _FILE).is_file()
 
 
 def derived(key: bytes, purpose: str) -> bytes:

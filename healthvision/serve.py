@@ -13,12 +13,11 @@ import typer
 
 from fhir_api.conformance.packages import PackageInvalid
 from healthvision.guides import guides_of
-from healthvision.settings import Settings
+from healthvision.settings import LOOPBACK, Settings
 from healthvision.supervisor import Supervisor
 
 BIND_PATIENCE_S = 3.0
 BACKLOG = 1024
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def serve(settings: Settings, *, api_processes: int, with_worker: bool) -> int:

@@ -12,8 +12,9 @@ import secrets
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_api.http import MOST_PARAMETERS
@@ -24,6 +25,8 @@ _ORIGIN = re.compile(
 
 _S = TypeVar("_S", bound=BaseSettings)
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+MOST_SKEW_S = 300.0
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
 
 
@@ -85,6 +88,25 @@ class Settings(BaseSettings):
     base_url: str | None = Field(
         None,
         description="The server's address as clients see it, without /fhir; else made of host and port",
+    )
+    oidc_insecure_http: bool = Field(
+        False,  # noqa: FBT003 - a default
+        description="Whether the issuer may be asked over http beyond this machine, where anybody on the way can forge keys",
+    )
+    oidc_issuer: str | None = Field(
+        None,
+        description="Issuer whose access tokens are taken: https://…/realms/NAME of a Keycloak; none by default",
+    )
+    oidc_audience: str | None = Field(
+        None,
+        validate_default=True,
+        description="What aud of the issuer's tokens has to name; else this server's FHIR base",
+    )
+    oidc_clock_skew_s: float = Field(
+        30.0,
+        ge=0,
+        le=MOST_SKEW_S,
+        description="Seconds by which clocks may differ when a token is looked at",
     )
     body_limit_bytes: int = Field(
         64 * 2**20, ge=1024, description="Largest body of a FHIR request that is not a raw Binary"
@@ -182,6 +204,35 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
         return value.rstrip("/") if value else None
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_issuer(cls, value: str | None, given: ValidationInfo) -> str | None:
+        if not value:
+            return None
+        try:
+            url = urlsplit(value)
+        except ValueError:
+            url = urlsplit("")
+        is_plain = not (url.query or url.fragment or url.username)
+        if url.scheme not in {"http", "https"} or not url.hostname or not is_plain:
+            raise ValueError("must be the URL of an issuer, such as https://host/realms/NAME")
+        is_safe = url.scheme == "https" or url.hostname in LOOPBACK
+        if not is_safe and not given.data.get("oidc_insecure_http"):
+            raise ValueError(
+                "must begin with https:// beyond this machine (or allow it with HEALTHVISION_OIDC_INSECURE_HTTP)"
+            )
+        return value
+
+    @field_validator("oidc_audience")
+    @classmethod
+    def _is_known(cls, value: str | None, given: ValidationInfo) -> str | None:
+        is_base_known = given.data.get("base_url") or given.data.get("host") not in WILDCARDS
+        if given.data.get("oidc_issuer") and not value and not is_base_known:
+            raise ValueError(
+                "must be set, or HEALTHVISION_BASE_URL, where the server listens on every address"
+            )
+        return value or None
 
     @field_validator("cors_origins")
     @classmethod

@@ -43,6 +43,16 @@ def test_the_command_line_wins_over_the_environment(monkeypatch: pytest.MonkeyPa
         ("HEALTHVISION_PARAMETER_LIMIT", "0"),
         ("HEALTHVISION_CORS_ORIGINS", "https://app.test/path"),
         ("HEALTHVISION_CORS_ORIGINS", "app.test"),
+        ("HEALTHVISION_OIDC_ISSUER", "keycloak.test/realms/one"),
+        ("HEALTHVISION_OIDC_ISSUER", "https:///realms/one"),
+        ("HEALTHVISION_OIDC_ISSUER", "https://[/realms/one"),
+        ("HEALTHVISION_OIDC_ISSUER", "https://keycloak.test/realms/one?a=b"),
+        ("HEALTHVISION_OIDC_ISSUER", "https://keycloak.test/realms/one#a"),
+        ("HEALTHVISION_OIDC_ISSUER", "https://user:password@keycloak.test/realms/one"),
+        ("HEALTHVISION_OIDC_ISSUER", "http://keycloak.test/realms/one"),
+        ("HEALTHVISION_OIDC_ISSUER", "http://127.0.0.1.keycloak.test/realms/one"),
+        ("HEALTHVISION_OIDC_CLOCK_SKEW_S", "86400"),
+        ("HEALTHVISION_OIDC_CLOCK_SKEW_S", "-1"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_that_names_it_and_not_its_value(
@@ -54,6 +64,43 @@ def test_a_wrong_setting_is_one_sentence_that_names_it_and_not_its_value(
     assert str(error.value).startswith(f"{name}: ")
     assert "\n" not in str(error.value)
     assert value not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://keycloak.test/realms/one",
+        "http://127.0.0.1:8080/realms/one",
+        "http://localhost:8080/realms/one",
+        "http://[::1]:8080/realms/one",
+    ],
+)
+def test_an_issuer_is_asked_by_tls_or_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, issuer: str
+) -> None:
+    monkeypatch.setenv("HEALTHVISION_OIDC_ISSUER", issuer)
+    assert load().oidc_issuer == issuer
+
+
+def test_an_issuer_by_http_elsewhere_has_to_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEALTHVISION_OIDC_ISSUER", "http://keycloak:8080/realms/one")
+    monkeypatch.setenv("HEALTHVISION_OIDC_INSECURE_HTTP", "true")
+    assert load().oidc_issuer == "http://keycloak:8080/realms/one"
+
+
+def test_a_server_that_does_not_know_its_address_is_told_what_tokens_call_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HEALTHVISION_HOST", "0.0.0.0")
+    assert load().oidc_audience is None
+    monkeypatch.setenv("HEALTHVISION_OIDC_ISSUER", "https://keycloak.test/realms/one")
+    with pytest.raises(SettingsError, match=r"^HEALTHVISION_OIDC_AUDIENCE: .*BASE_URL"):
+        load()
+    monkeypatch.setenv("HEALTHVISION_OIDC_AUDIENCE", "https://fhir.test/fhir")
+    assert load().oidc_audience == "https://fhir.test/fhir"
+    monkeypatch.delenv("HEALTHVISION_OIDC_AUDIENCE")
+    monkeypatch.setenv("HEALTHVISION_BASE_URL", "https://fhir.test")
+    assert load().fhir_url == "https://fhir.test/fhir"
 
 
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
