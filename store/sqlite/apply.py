@@ -2,7 +2,8 @@
 """What one group of commits does inside its transaction.
 
 A commit is checked first and then noted; noted rows are written together, one statement a table. Whatever a later
-commit of the group has to see (a guard's search, a second write of a resource) is written before.
+commit of the group has to see (a guard's search, a second write of a resource) is written before. Entry rows may be
+kept for later (``pending.py``): those of a few resources, while no search asks for them.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from dataclasses import dataclass
 from store.errors import BlobNotFound, GuardFailed, LeaseLost, VersionConflict
 from store.interface import Commit, Guard, QueueAction, Write
 from store.query import Query
-from store.sqlite import entry_changes, queue
+from store.sqlite import entry_changes, pending, queue
 from store.sqlite.guards import Guards
 from store.sqlite.inserts import insert
 from store.sqlite.names import NO_SYSTEM, Names
 from store.sqlite.rows import EntryRows
 from store.sqlite.search import matching_ids
+
+MANY_RESOURCES = 64
+"""So many written together change hardly fewer pages when they wait for more."""
 
 
 @dataclass(slots=True)
@@ -36,23 +40,31 @@ class Group:
     """The commits of one transaction. Made after BEGIN IMMEDIATE, gone with COMMIT or ROLLBACK."""
 
     def __init__(
-        self, connection: sqlite3.Connection, names: Names, blob_exists: Callable[[str], bool]
+        self,
+        connection: sqlite3.Connection,
+        names: Names,
+        blob_exists: Callable[[str], bool],
+        *,
+        entries_wait: bool,
     ) -> None:
+        """``entries_wait``: nothing is likely to ask for the entry rows soon."""
+        self._entries_wait = entries_wait
         self._connection = connection
         self._names = names
         self._blob_exists = blob_exists
         self._current: dict[tuple[str, str], Current | None] = {}
-        self._entries = EntryRows()
+        self._entries: dict[int, EntryRows] = {}
         self._guards = Guards(connection, names)
         self._resources: dict[int, tuple[object, ...]] = {}
         self._versions: list[tuple[object, ...]] = []
         self._version_blobs: list[tuple[int, str]] = []
         self._outbox: list[tuple[str, str, bytes]] = []
-        self._superseded: list[int] = []
         self._replaced: list[int] = []
         self.types: set[str] = set()
         """Types written so far."""
         self.content_bytes = 0
+        self.pending = 0
+        """How many resources' entry rows are kept for later."""
         row = connection.execute(
             "SELECT (SELECT max(rid) FROM resource), (SELECT max(sequence) FROM version)"
         ).fetchone()
@@ -92,18 +104,31 @@ class Group:
             self._versions,
         )
         insert(connection, "INSERT INTO version_blob (sequence, sha256)", self._version_blobs)
-        entry_changes.write(connection, self._entries, self._superseded)
+        self._write_entries()
         insert(connection, "INSERT INTO outbox (topic, key, payload)", self._outbox)
-        self._entries.clear()
         for noted in (
             self._resources,
             self._versions,
             self._version_blobs,
             self._outbox,
-            self._superseded,
+            self._entries,
             self._replaced,
         ):
             noted.clear()
+
+    def _write_entries(self) -> None:
+        waits = self._entries_wait and len(self._resources) < MANY_RESOURCES
+        if not waits and any(rows.superseded for rows in self._entries.values()):
+            # Else what is pending of these resources would come after what is newer.
+            pending.merge(self._connection)
+        for type, rows in self._entries.items():
+            entry_changes.write_identifying(self._connection, rows)
+            if waits:
+                pending.keep(self._connection, type, self._last_sequence, rows)
+            else:
+                entry_changes.write(self._connection, rows.batch())
+        if waits:
+            self.pending += len(self._resources)
 
     def _check(self, commit: Commit) -> None:
         if len({(w.type, w.id) for w in commit.writes}) != len(commit.writes):
@@ -130,6 +155,7 @@ class Group:
         found = self._guards.found(guard)
         if found is None:
             self.flush()
+            pending.merge(self._connection)
             query = Query(guard.type, guard.where, limit=len(guard.ids) + 1)
             found = set(matching_ids(self._connection, self._names, query))
         return found
@@ -153,6 +179,7 @@ class Group:
 
     def _note(self, write: Write) -> None:
         type = self._names.add(write.type)
+        superseded = 0
         current = self._current.get((write.type, write.id))
         if current is None:
             self._last_rid += 1
@@ -161,7 +188,7 @@ class Group:
         else:
             if current.rid in self._resources:
                 self.flush()
-            self._superseded.append(current.rid)
+            superseded = current.rid
             if not current.kept:
                 self._replaced.append(current.sequence)
         self._last_sequence += 1
@@ -192,8 +219,13 @@ class Group:
             )
         )
         self._version_blobs.extend((sequence, sha256) for sha256 in _blobs_of(write))
+        entries = self._entries.get(type)
+        if entries is None:
+            entries = self._entries[type] = EntryRows()
+        if superseded:
+            entries.superseded.append(superseded)
         if live:
-            self._entries.add(self._names, type, rid, updated, write.entries)
+            entries.add(self._names, type, rid, updated, write.entries)
         current.version, current.sequence, current.kept = (
             write.version,
             sequence,

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from store.interface import Reindexed, Version
-from store.sqlite import entry_changes
+from store.sqlite import entry_changes, pending
 from store.sqlite.matches import Sql
 from store.sqlite.names import NO_SYSTEM, Names
 from store.sqlite.rows import EntryRows
@@ -61,6 +61,9 @@ def reindex(connection: sqlite3.Connection, names: Names, resources: Sequence[Re
             rows.add(names, type, rid, updated, resource.entries)
             done.append((names.add(resource.edition) if resource.edition else NO_SYSTEM, rid))
     if done:
-        entry_changes.write(connection, rows, [rid for _, rid in done])
+        rows.superseded.extend(rid for _, rid in done)
+        pending.merge(connection)
+        entry_changes.write_identifying(connection, rows)
+        entry_changes.write(connection, rows.batch())
         connection.executemany("UPDATE resource SET indexed = ? WHERE rid = ?", done)
     return len(done)

@@ -1,8 +1,13 @@
-"""Index entries → rows of the entry tables."""
+"""Index entries → rows of the entry tables.
+
+Rows of two sorts: those of what identifies a resource, and all others, which may wait (``pending.py``).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+import msgspec
 
 from store.entries import (
     CompositeEntry,
@@ -17,18 +22,36 @@ from store.entries import (
 )
 from store.sqlite.names import NO_SYSTEM, Kind, Names
 
-Term = tuple[int, int, str, int, int | None]
+Identifying = tuple[int, int, str, int]
+Term = tuple[int, int, str, int, int]
 Text = tuple[int, int, str, str]
 Date = tuple[int, int, int, int]
 Amount = tuple[int, int, float, float, int, str, str]
-Second = tuple[str | float, str | float, int, str, str]
-Composite = tuple[int, int, str, int, str | float, str | float, int, str, str, float, float]
+Second = tuple[str | int | float, str | int | float, int, str, str]
+Composite = tuple[
+    int, int, str, int, str | int | float, str | int | float, int, str, str, float, float
+]
+
+
+class Batch(msgspec.Struct, frozen=True, array_like=True):
+    """Rows of several resources, without those that identify; each begins with the resource's number."""
+
+    superseded: list[int]
+    """The resources, deleted ones too, that may have other rows by now."""
+    terms: list[Term]
+    texts: list[Text]
+    dates: list[Date]
+    amounts: list[Amount]
+    composites: list[Composite]
 
 
 class EntryRows:
     """Rows of several resources, to be written together. An entry given twice makes one row."""
 
     def __init__(self) -> None:
+        self.superseded: list[int] = []
+        """Resources, deleted ones too, that had rows before."""
+        self.identifying: dict[Identifying, None] = {}
         self.terms: dict[Term, None] = {}
         self.texts: dict[Text, None] = {}
         self.dates: dict[Date, None] = {}
@@ -44,8 +67,10 @@ class EntryRows:
             if isinstance(entry, TokenEntry):
                 pid = names.add_param(type, entry.param, Kind.TOKEN, identifying=entry.identifying)
                 system = NO_SYSTEM if not entry.system else names.add(entry.system)
-                when = None if names.is_identifying(pid) else updated
-                terms[rid, pid, entry.code, system, when] = None
+                if names.is_identifying(pid):
+                    self.identifying[rid, pid, entry.code, system] = None
+                else:
+                    terms[rid, pid, entry.code, system, updated] = None
                 if entry.text:
                     pid = names.add_param(type, entry.param, Kind.TOKEN_TEXT)
                     texts[rid, pid, entry.text, ""] = None
@@ -75,12 +100,16 @@ class EntryRows:
                 pid = names.add_param(type, entry.param, Kind.URI)
                 terms[rid, pid, entry.uri, NO_SYSTEM, updated] = None
 
-    def clear(self) -> None:
-        self.terms.clear()
-        self.texts.clear()
-        self.dates.clear()
-        self.amounts.clear()
-        self.composites.clear()
+    def batch(self) -> Batch:
+        """All but what identifies."""
+        return Batch(
+            self.superseded,
+            list(self.terms),
+            list(self.texts),
+            list(self.dates),
+            list(self.amounts),
+            list(self.composites),
+        )
 
 
 def _reference(entry: ReferenceEntry) -> Iterable[tuple[Kind, str, str | None]]:
@@ -95,7 +124,7 @@ def _reference(entry: ReferenceEntry) -> Iterable[tuple[Kind, str, str | None]]:
 
 def _composite(
     names: Names, entry: CompositeEntry
-) -> tuple[str, int, str | float, str | float, int, str, str, float, float]:
+) -> tuple[str, int, str | int | float, str | int | float, int, str, str, float, float]:
     first, second, *rest = entry.parts
     if not isinstance(first, TokenEntry):
         raise TypeError("a composite begins with a token")

@@ -6,7 +6,8 @@ table is clustered by resource (filters and updates touch one place) and has the
 A composite's second value is whatever its kind is: a code, a text, an id, or the low end of an amount or a date.
 ``term_updated`` carries the time of change, so that a page of ``status=requested&_sort=-_lastUpdated`` is read off
 the index in order, however many resources there are. What identifies (``param.identifying``) is not in it: its rows
-have no time, and an update leaves them alone.
+have no time, and an update leaves them alone. ``pending`` holds rows that are committed and stand in no index yet
+(``pending.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sqlite3
 
 from store.errors import StoreUnavailable
 
-LAYOUT = 4
+LAYOUT = 5
 """Kept in ``PRAGMA user_version``. A newer file is refused, an older one brought up to date."""
 
 APPLICATION_ID = 0x48565354
@@ -38,6 +39,12 @@ CREATE TABLE composite_entry (
     PRIMARY KEY (rid, pid, code, system, value2, high2, system2, code2, unit2, low3, high3)
 ) WITHOUT ROWID;
 CREATE INDEX composite_found ON composite_entry (pid, code, value2);
+"""
+
+PENDING = """
+CREATE TABLE pending (
+    type INTEGER NOT NULL, sequence INTEGER NOT NULL, rows BLOB NOT NULL, PRIMARY KEY (type, sequence)
+) WITHOUT ROWID;
 """
 
 INDEXED = "CREATE INDEX resource_indexed ON resource (type, indexed) WHERE live = 1;"
@@ -97,6 +104,7 @@ CREATE INDEX amount_low ON amount_entry (pid, low, high);
 CREATE INDEX amount_high ON amount_entry (pid, high, low);
 
 {COMPOSITES}
+{PENDING}
 CREATE TABLE queue (
     rid INTEGER PRIMARY KEY, type INTEGER NOT NULL, topics TEXT NOT NULL, priority INTEGER NOT NULL,
     enqueued INTEGER NOT NULL, ready INTEGER NOT NULL, owner TEXT, expires INTEGER NOT NULL,
@@ -130,6 +138,7 @@ DROP TABLE old_term_entry;
 ALTER TABLE resource ADD COLUMN indexed INTEGER NOT NULL DEFAULT 0;
 {INDEXED}
 """,
+    4: PENDING,
 }
 """Layout of an older file → what makes it the next one."""
 

@@ -20,8 +20,8 @@ GUARD_LOOKS = 100
 """Steps of SQLite's virtual machine, divided by those of a look, that a guard's search may take: a tenth of a second."""
 
 
-CONTENT = 5
-"""The column of a page's statement that holds the content."""
+COLUMNS, CONTENT = 7, 5
+"""Of a page's statement: how many it has before its sort values, and the one that holds the content."""
 
 
 def page_statement(names: Names, query: Query, probe: Probe) -> Sql:

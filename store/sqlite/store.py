@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from store.errors import StoreUnavailable
+from store.errors import SearchTooCostly, StoreUnavailable
 from store.files import FileBlobs, sync_folder
 from store.interface import (
     Commit,
@@ -22,15 +22,29 @@ from store.interface import (
     Version,
 )
 from store.query import Query
-from store.sqlite import history, outbox, queue, reindexing, search, versions, vocabulary
+from store.sqlite import (
+    history,
+    outbox,
+    pending,
+    queue,
+    reindexing,
+    search,
+    versions,
+    vocabulary,
+)
 from store.sqlite.changes import Changes
 from store.sqlite.checkpoints import Checkpoints
 from store.sqlite.connections import connect, translated
+from store.sqlite.demand import Demand
+from store.sqlite.matches import Sql
 from store.sqlite.names import Names
-from store.sqlite.readers import Readers
+from store.sqlite.readers import Readers, Rows
 from store.sqlite.schema import prepare
 from store.sqlite.turn import Turn
 from store.sqlite.writer import Writer
+
+_MOST_SETTLED = 10
+"""Nothing is kept pending for a while after each, so a search that needs a second is rare."""
 
 
 class SqliteStore:
@@ -55,11 +69,13 @@ class SqliteStore:
         self._names = Names(self._readers.connection)
         self._changes = Changes(self._data_version, self._last_write)
         self._turn = Turn(directory / "write.lock")
+        self._demand = Demand(directory / "index.wanted")
         self.blobs = FileBlobs(directory / "blobs", self._remove_unnamed)
         self._writer = Writer(
             writing,
             Checkpoints(directory, writing),
             self._turn,
+            self._demand,
             self.blobs.exists,
             self._changes.written,
         )
@@ -96,6 +112,7 @@ class SqliteStore:
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._readers.close)
         self._turn.close()
+        self._demand.close()
         self.blobs.close()
 
     async def commit(self, commit: Commit) -> None:
@@ -122,19 +139,24 @@ class SqliteStore:
         if self._is_new(query.type):
             return Page((), more=False)
         statement = self._readers.planned(search.page_statement, self._names, query)
-        return search.page(query, await self._readers.fetch(statement, search.CONTENT))
+        types = pending.indexed_types(self._names, query)
+        columns = search.COLUMNS + len(query.sort)
+        rows = await self._fetch_settled(statement, columns, types, search.CONTENT)
+        return search.page(query, rows)
 
     async def count(self, query: Query) -> int:
         if self._is_new(query.type):
             return 0
         statement = self._readers.planned(search.count_statement, self._names, query)
-        return int((await self._readers.fetch(statement))[0][0])
+        types = pending.indexed_types(self._names, query)
+        return int((await self._fetch_settled(statement, 1, types))[0][0])
 
     async def vocabulary(self, type: str, param: str, limit: int) -> list[tuple[str | None, str]]:
         statement = self._readers.run(vocabulary.statement, self._names, type, param, limit)
         if statement is None:
             return []
-        return vocabulary.rows(await self._readers.fetch(statement), self._names)
+        rows = await self._fetch_settled(statement, vocabulary.COLUMNS, {type})
+        return vocabulary.rows(rows, self._names)
 
     async def outdated(self, type: str, edition: str, limit: int) -> list[Version]:
         return self._readers.run(reindexing.outdated, self._names, type, edition, limit)
@@ -195,6 +217,18 @@ class SqliteStore:
 
     async def outbox_done(self, sequences: Sequence[int]) -> None:
         await self._writer.submit(partial(outbox.remove, sequences=sequences))
+
+    async def _fetch_settled(
+        self, statement: Sql, columns: int, types: set[str], content: int | None = None
+    ) -> Rows:
+        """The rows as they are when nothing of the types is pending in the snapshot that they are read from."""
+        marking = pending.marking(self._names, statement, columns, types)
+        for _ in range(_MOST_SETTLED):
+            rows = await self._readers.fetch(marking, content)
+            if not rows or rows[0][0] != pending.MARK:
+                return rows
+            await self._writer.settle()
+        raise SearchTooCostly("others wrote faster than the search could be answered")
 
     def _is_new(self, type: str) -> bool:
         """Whether no resource of the type was ever stored: a search of all types asks for many such."""

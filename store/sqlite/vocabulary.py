@@ -7,6 +7,8 @@ import sqlite3
 from store.sqlite.matches import Sql
 from store.sqlite.names import NO_SYSTEM, Kind, Names
 
+COLUMNS = 2
+
 
 def statement(
     connection: sqlite3.Connection, names: Names, type: str, param: str, limit: int
@@ -19,7 +21,7 @@ def statement(
     if row is None:
         return None
     return Sql(
-        "SELECT DISTINCT code, system FROM term_entry WHERE pid = ? ORDER BY code, system LIMIT ?",
+        "SELECT * FROM (SELECT DISTINCT code, system FROM term_entry WHERE pid = ? ORDER BY code, system LIMIT ?)",
         (row[0], limit),
     )
 

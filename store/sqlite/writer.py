@@ -1,12 +1,14 @@
 """The one thread that writes: whatever waits is committed together, with one fsync.
 
 The first commit of a group begins the transaction; all that arrived while the group before was being written, by this
-process or another, joins it. Under load the groups grow by themselves; a lone commit waits for nobody.
+process or another, joins it. Under load the groups grow by themselves; a lone commit waits for nobody. What groups keep
+pending (``pending.py``) is merged between them: when it is much, when nothing else is to be done, or when it is asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -17,9 +19,11 @@ from typing import Any
 
 from store.errors import StoreError, StoreUnavailable
 from store.interface import Commit
+from store.sqlite import pending
 from store.sqlite.apply import Group
 from store.sqlite.checkpoints import Checkpoints
 from store.sqlite.connections import translated
+from store.sqlite.demand import Demand
 from store.sqlite.inbox import Inbox
 from store.sqlite.names import Names
 from store.sqlite.turn import Turn
@@ -30,8 +34,16 @@ GROUP_LIMIT = 256
 PATIENCE_S = 0.002
 """At most so long, and half as long as the last group took, a group waits for commits that are likely to come."""
 
+MOST_PENDING = 100
+"""Resources whose entry rows a process keeps pending: more are hardly cheaper to merge, and commits wait for it."""
+
+QUIET_S = 0.02
+"""After so long without a commit what is pending is merged."""
+
 Job = Callable[[sqlite3.Connection, Names], Any]
 """A small change that is no commit (a renewed lease, delivered outbox rows), run in a group's transaction."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -42,6 +54,10 @@ class _Waiting:
     error: Exception | None = None
 
 
+def _merge(connection: sqlite3.Connection, _: Names) -> None:
+    pending.merge(connection)
+
+
 class Writer:
     """Owns the writing connection. ``submit`` is called on the event loop; the rest happens in the thread."""
 
@@ -50,6 +66,7 @@ class Writer:
         connection: sqlite3.Connection,
         checkpoints: Checkpoints,
         turn: Turn,
+        demand: Demand,
         blob_exists: Callable[[str], bool],
         written: Callable[[set[str]], None],
     ) -> None:
@@ -58,6 +75,9 @@ class Writer:
         self._names = Names(connection)
         self._checkpoints = checkpoints
         self._turn = turn
+        self._demand = demand
+        self._pending = 1
+        """Resources that this process keeps pending, more or less: one that was killed may have left some."""
         self._blob_exists = blob_exists
         self._written = written
         self._waiting: Inbox[_Waiting | None] = Inbox()
@@ -72,6 +92,11 @@ class Writer:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.put(_Waiting(work, future))
         return await future
+
+    async def settle(self) -> None:
+        """Merges what is pending; for a while nothing more is kept so."""
+        self._demand.note()
+        await self.submit(_merge)
 
     def close(self) -> None:
         """Writes what waits, then ends the thread and closes its connection."""
@@ -91,19 +116,48 @@ class Writer:
                 patience_s = min((perf_counter() - began) / 2, PATIENCE_S)
                 expected = len(group) + len(self._waiting)
                 self._answer(group, types)
+                if self._pending >= MOST_PENDING:
+                    self._merge()
                 self._checkpoints.after_group(self._content_bytes)
                 self._content_bytes = 0
         finally:
+            if self._pending:
+                self._merge()
             self._checkpoints.close()
             self._connection.close()
 
     def _next_group(self, expected: int, patience_s: float) -> list[_Waiting] | None:
-        first = self._waiting.get()
+        first = self._first()
         if first is None:
             return None
         group = [first]
         self._join(group, expected, patience_s)
         return group
+
+    def _first(self) -> _Waiting | None:
+        if self._pending:
+            try:
+                return self._waiting.get_within(QUIET_S)
+            except Empty:
+                self._merge()
+        return self._waiting.get()
+
+    def _merge(self) -> None:
+        """What cannot be merged now stays pending, and a search will ask for it."""
+        self._pending = 0
+        connection = self._connection
+        try:
+            with self._turn:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    pending.merge(connection)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+        except sqlite3.Error as error:
+            _log.warning("merge failed: %s", getattr(error, "sqlite_errorname", "unknown"))
 
     def _join(self, group: list[_Waiting], expected: int, patience_s: float) -> None:
         """Adds what waits now; for as many as were just answered, who are likely to come back, it waits a little."""
@@ -138,7 +192,9 @@ class Writer:
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                applied = Group(connection, self._names, self._blob_exists)
+                applied = Group(
+                    connection, self._names, self._blob_exists, entries_wait=not self._demand
+                )
                 applied.prefetch([w.work for w in group if isinstance(w.work, Commit)])
                 for waiting in group:
                     self._apply(applied, waiting)
@@ -155,6 +211,7 @@ class Writer:
             return set(), error
         self._names.committed()
         self._content_bytes += applied.content_bytes
+        self._pending += applied.pending
         return applied.types, None
 
     def _apply(self, group: Group, waiting: _Waiting) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import count
 
+import pytest
 from hypothesis import strategies as st
 
 from store.entries import Entry
-from store.interface import Store
+from store.errors import GuardFailed
+from store.interface import Commit, Guard, Store
 from store.query import Condition, Query, SortKey
 from tests.contract.evaluator import Resource, found
 from tests.contract.random_search import ENTRIES, OTHER, SORT, THIS, TIMES_US, WHERE, typed
@@ -49,6 +51,20 @@ async def answers_equal_a_plain_loop(store: Store, stored: Stored, questions: Qu
         expected = [r.id for r in found(query, resources)]
         assert await _paged(store, query) == expected
         assert await store.count(query) == len(expected)
+
+
+async def guards_equal_a_plain_loop(store: Store, stored: Stored, questions: Questions) -> None:
+    number = next(_EXAMPLES)
+    types = {THIS: f"Type{number}", OTHER: f"Other{number}"}
+    resources = await _stored(store, types, stored)
+    for where, _, _ in questions:
+        query = Query(types[THIS], typed(where, types))
+        ids = tuple(r.id for r in found(query, resources))
+        await store.commit(Commit(guards=(Guard(query.type, query.where, ids),)))
+        for wrong in (ids[1:], (*ids, "r99")):
+            if wrong != ids:
+                with pytest.raises(GuardFailed):
+                    await store.commit(Commit(guards=(Guard(query.type, query.where, wrong),)))
 
 
 async def _stored(store: Store, types: Mapping[str, str], stored: Stored) -> list[Resource]:

@@ -17,12 +17,14 @@ from store.query import (
     StringMatch,
     TokenIs,
 )
+from tests.contract.conftest import Opener
 from tests.contract.search_examples import (
     QUESTIONS,
     STORED,
     Questions,
     Stored,
     answers_equal_a_plain_loop,
+    guards_equal_a_plain_loop,
 )
 from tests.contract.writes import commit, made
 
@@ -34,6 +36,42 @@ async def test_search_count_and_pages_equal_a_plain_loop(
 ) -> None:
     """https://hl7.org/fhir/R4/search.html"""
     await answers_equal_a_plain_loop(store, stored, questions)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(stored=STORED, questions=QUESTIONS)
+async def test_guards_hold_for_what_a_plain_loop_finds_and_nothing_else(
+    store: Store, stored: Stored, questions: Questions
+) -> None:
+    """https://hl7.org/fhir/R4/http.html#ccreate"""
+    await guards_equal_a_plain_loop(store, stored, questions)
+
+
+async def test_what_was_written_is_found_at_once_by_every_process(open_store: Opener) -> None:
+    one, other = open_store(), open_store()
+    for at in range(20):
+        id, code = f"p{at}", TokenEntry("status", "urn:s", f"s{at}")
+        last = TokenEntry("status", "urn:s", "last")
+        await one.commit(commit(made("Patient", id, entries=(code, last))))
+        for store in (other, one):
+            assert await _ids(store, code.code) == [id]
+            assert await store.count(Query("Patient", (_is("last"),))) == 1
+        await other.commit(commit(made("Patient", id, version=2, entries=(code,))))
+        for store in (one, other):
+            assert await _ids(store, "last") == []
+            assert await _ids(store, code.code) == [id]
+        await one.commit(commit(made("Patient", id, version=3, method="DELETE", content=b"")))
+        for store in (other, one):
+            assert await _ids(store, code.code) == []
+
+
+def _is(code: str) -> TokenIs:
+    return TokenIs("status", "urn:s", code)
+
+
+async def _ids(store: Store, code: str) -> list[str]:
+    page = await store.search(Query("Patient", (_is(code),)))
+    return [hit.version.id for hit in page.hits]
 
 
 async def test_the_vocabulary_of_a_parameter_is_what_current_resources_have(store: Store) -> None:

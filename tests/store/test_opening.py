@@ -16,6 +16,7 @@ from store.sqlite.schema import LAYOUT
 from tests.contract.writes import commit, made
 
 FIRST_LAYOUT = """
+DROP TABLE pending;
 DROP TABLE composite_entry;
 DROP INDEX resource_indexed;
 ALTER TABLE resource DROP COLUMN indexed;
