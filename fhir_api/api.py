@@ -24,6 +24,8 @@ class ApiOptions:
 
     base_url: str = ""
     """The public base, without a trailing slash; '': what the client called us."""
+    auth_url: str = ""
+    """Where apps get their tokens (https://…/auth); '': nowhere, they come from the operator."""
     max_body_bytes: int = 64 * 1024 * 1024
     """Of a JSON body, after decompression. A raw Binary has its own limit."""
     max_binary_bytes: int = 8 * 1024**3

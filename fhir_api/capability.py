@@ -44,6 +44,8 @@ SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system", "search-system"
 SYSTEM = frozenset({Level.SYSTEM})
 BELOW_SYSTEM = frozenset(Level) - SYSTEM
 OF_ALL_TYPES = ("_id", "_lastUpdated", "_profile", "_security", "_source", "_tag")
+OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 COMPARTMENT_URL = "http://hl7.org/fhir/CompartmentDefinition/"
 
 
@@ -93,7 +95,7 @@ def capability_statement(
     """What this server can do, as a JSON tree."""
     rest: dict[str, Any] = {
         "mode": "server",
-        "security": {"description": "A bearer token; only metadata is open."},
+        "security": _security(options.auth_url),
         "resource": [
             _resource(type, options, parameters, profiles) for type in sorted(RESOURCE_TYPES)
         ],
@@ -119,6 +121,34 @@ def capability_statement(
         "format": [FHIR_JSON, FHIR_XML, "json", "xml"],
         "patchFormat": [JSON_PATCH, FHIR_JSON, FHIR_XML],
         "rest": [_filled(rest)],
+    }
+
+
+def _security(auth_url: str) -> dict[str, Any]:
+    """How to get a token; the extension is where apps before SMART 2 look for it.
+
+    https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html#declaring-support-for-oauth2-endpoints
+    """
+    security: dict[str, Any] = {"description": "A bearer token; only metadata is open."}
+    if not auth_url:
+        return security
+    endpoints = {
+        name: f"{auth_url}/{name}" for name in ("authorize", "token", "introspect", "revoke")
+    }
+    return {
+        "extension": [
+            {
+                "url": OAUTH_URIS,
+                "extension": [{"url": name, "valueUri": url} for name, url in endpoints.items()],
+            }
+        ],
+        "service": [
+            {
+                "coding": [{"system": SECURITY_SERVICE, "code": "SMART-on-FHIR"}],
+                "text": "OAuth2 using the SMART on FHIR profile (http://docs.smarthealthit.org)",
+            }
+        ],
+        **security,
     }
 
 

@@ -21,19 +21,19 @@ from fhir_api.conformance.watcher import Watcher
 from fhir_api.jobs.runner import JobRunner
 from fhir_api.operations.reindex import begin_where_outdated
 from fhir_api.rest.app import Face, rest_app
+from fhir_api.smart.app import RECORDS, auth_app
 from fhir_api.smart.bearers import Bearers
-from fhir_api.smart.contexts import REFRESH_TOKENS, TOKENS
 from fhir_api.smart.issuer import Issuer
 from fhir_api.smart.records import SWEPT_AT_ONCE, remove_ended
-from fhir_api.smart.revocation import REVOCATIONS
 from fhir_api.tasks.sweeper import keep_sweeping
 from fhir_api.validation import Validator
 from healthvision.authentication import ReportLinks, TokenAuthentication
-from healthvision.cors import with_cors
+from healthvision.cors import ANY, with_cors
 from healthvision.guides import guides_of
 from healthvision.keys import deployment_key, derived
 from healthvision.report_page import report_route
 from healthvision.settings import References, Settings, UnknownProfiles
+from healthvision.smart import DISCOVERY_PATHS, discovery_app, facade_of
 from healthvision.trust import issuer_of, local_issuer, trusted
 from healthvision.uploads import admission, archive_of, subject_named_in_files
 from imaging.dicomweb.handlers import DicomWeb
@@ -46,8 +46,6 @@ log = structlog.get_logger(__name__)
 
 BLOB_SWEEP_S = 3600.0
 RECORD_SWEEP_S = 600.0
-RECORDS = (REVOCATIONS.name, TOKENS.name, REFRESH_TOKENS.name)
-"""What authorisation keeps for a while."""
 BLOB_GRACE_US = 24 * 3600 * 1_000_000
 """A blob that nothing names is left alone this long: its commit may still be on its way."""
 
@@ -60,6 +58,7 @@ class App:
         api: Api,
         rooms: Mapping[str, Application],
         others: Application,
+        paths: Mapping[str, Application],
         decoders: DecoderProcesses,
         issuer: Issuer | None,
     ) -> None:
@@ -68,11 +67,12 @@ class App:
         self._decoders = decoders
         self._rooms = rooms
         self._others = others
+        self._paths = paths
         self._sweeping: tuple[asyncio.Task[None], ...] = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         first = scope["path"].partition("/")[2].partition("/")[0]
-        room = self._rooms.get(first)
+        room = self._paths.get(scope["path"]) or self._rooms.get(first)
         if room is None:
             await self._others(scope, receive, send)
             return
@@ -125,6 +125,7 @@ def build_app(settings: Settings) -> App:
         ),
         options=ApiOptions(
             base_url=fhir_url,
+            auth_url=f"{settings.public_url}/auth" if settings.oidc_issuer and fhir_url else "",
             max_body_bytes=settings.body_limit_bytes,
             max_binary_bytes=settings.upload_limit_bytes,
             max_url_bytes=settings.url_limit_bytes,
@@ -149,12 +150,8 @@ def build_app(settings: Settings) -> App:
     watcher.listen(("SearchParameter",), api.search_parameters.changed)
     watcher.listen(DEFINITION_TYPES, Conformance(api.validator, guides).changed)
     issuer = issuer_of(settings)
-    bearers = Bearers(
-        store,
-        trusted(settings, local_issuer(settings, key), issuer),
-        base_url=fhir_url,
-        skew_s=settings.oidc_clock_skew_s,
-    )
+    trusts = trusted(settings, local_issuer(settings, key), issuer)
+    bearers = Bearers(store, trusts, base_url=fhir_url, skew_s=settings.oidc_clock_skew_s)
     authenticate = TokenAuthentication(settings.token, settings.worker_token, bearers)
     links = ReportLinks(derived(key, "report links"))
     archive = archive_of(api, settings.upload_limit_bytes)
@@ -183,11 +180,20 @@ def build_app(settings: Settings) -> App:
         base_url=f"{settings.public_url}/dicom-web" if fhir_url else "",
     )
     origins = settings.allowed_origins
+    fhir = fhir_app(api, authenticate)
     rooms: dict[str, Application] = {
-        "fhir": with_cors(fhir_app(api, authenticate), origins),
+        "fhir": with_cors(fhir, origins),
         "dicom-web": with_cors(dicomweb_app(dicom_web), origins),
     }
-    return App(api, rooms, with_cors(pages, origins), dicom_web.decoders, issuer)
+    facade = facade_of(settings, api, issuer, trusts, authenticate)
+    if facade is not None:
+        rooms["auth"] = with_cors(auth_app(facade), origins)
+    # What an app reads before anybody knows it is open to every origin.
+    paths = {
+        "/fhir/metadata": with_cors(fhir, frozenset({ANY})),
+        **dict.fromkeys(DISCOVERY_PATHS, with_cors(discovery_app(facade), frozenset({ANY}))),
+    }
+    return App(api, rooms, with_cors(pages, origins), paths, dicom_web.decoders, issuer)
 
 
 async def _keep_sweeping_blobs(api: Api) -> None:

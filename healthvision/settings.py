@@ -108,6 +108,18 @@ class Settings(BaseSettings):
         le=MOST_SKEW_S,
         description="Seconds by which clocks may differ when a token is looked at",
     )
+    smart_client_id: str = Field(
+        "fhir-server",
+        min_length=1,
+        description="This server's own client at the issuer: signs users in before a page shows them patients",
+    )
+    smart_client_secret: str = Field(
+        "", repr=False, description="Secret of that client; none where it is a public one"
+    )
+    launch_clients: str = Field(
+        "ehr-portal",
+        description="Clients that may make SMART launches, with commas between: the EHR",
+    )
     body_limit_bytes: int = Field(
         64 * 2**20, ge=1024, description="Largest body of a FHIR request that is not a raw Binary"
     )
@@ -239,6 +251,11 @@ class Settings(BaseSettings):
     def _are_origins(cls, value: str) -> str:
         if any(_ORIGIN.fullmatch(one) is None for one in value.replace(" ", "").split(",") if one):
             raise ValueError("must be origins such as https://app.example.org, or *")
+        return value.replace(" ", "")
+
+    @field_validator("launch_clients")
+    @classmethod
+    def _without_spaces(cls, value: str) -> str:
         return value.replace(" ", "")
 
     @field_validator("log_level")

@@ -41,6 +41,8 @@ class LaunchContext(msgspec.Struct, frozen=True, omit_defaults=True):
     """``Practitioner/1``: the user as a resource of this server."""
     subject: str = ""
     """The issuer's stable id of the user (``sub``)."""
+    token_id: str = ""
+    """With a refresh token: ``jti`` of the access token that came with it, which is revoked together with it."""
 
     @property
     def scopes(self) -> frozenset[str]:

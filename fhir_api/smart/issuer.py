@@ -38,6 +38,7 @@ class Metadata(msgspec.Struct, frozen=True):
     token_endpoint: str
     revocation_endpoint: str = ""
     introspection_endpoint: str = ""
+    scopes_supported: tuple[str, ...] = ()
     end_session_endpoint: str = ""
 
 
@@ -54,7 +55,8 @@ class Issuer:
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         """``url``: the issuer, just as its tokens name it (``iss``). ``clock``: seconds since whenever."""
         self.url = url
-        self._client = document_client()
+        self.client = document_client()
+        """For what is asked of the issuer's endpoints, beside its documents."""
         self._clock = clock
         self._said: Said | None = None
         self._asked_s = self._answered_s = float("-inf")
@@ -85,7 +87,7 @@ class Issuer:
     async def close(self) -> None:
         if self._asking is not None:
             self._asking.cancel()
-        await self._client.aclose()
+        await self.client.aclose()
 
     def _valid(self) -> Said | None:
         """What the provider said last, while that holds."""
@@ -109,8 +111,8 @@ class Issuer:
     async def _fetch(self) -> None:
         try:
             discovery = f"{self.url.rstrip('/')}/.well-known/openid-configuration"
-            metadata = self._checked(await json_document(self._client, discovery))
-            keys = keys_of(await json_document(self._client, metadata.jwks_uri))
+            metadata = self._checked(await json_document(self.client, discovery))
+            keys = keys_of(await json_document(self.client, metadata.jwks_uri))
             if not keys:
                 raise DocumentUnavailable("no key that verifies")
             self._said = Said(metadata, keys)
