@@ -96,7 +96,10 @@ def read_token(text: str) -> Token:
             msgspec.convert(_members(header), Header),
             msgspec.convert(_members(claims), Claims),
         )
-    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+    except msgspec.ValidationError as error:
+        # Its message names a claim and a type, and no value.
+        raise TokenRefused(f"The token cannot be read: {error}.") from error
+    except (ValueError, RecursionError) as error:
         raise TokenRefused from error
 
 
