@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from fhir_api.access import Authenticate, Interaction, decide
+from fhir_api.access import OURSELVES, Authenticate, Interaction, decide
 from fhir_api.api import Api
 from fhir_api.errors import FhirError
 from fhir_api.interactions.write import Change, save
@@ -29,7 +29,7 @@ def archive_of(api: Api, upload_limit_bytes: int) -> Archive:
             plan = await rebuild()
             return [Change(study.resource, study.current) for study in plan.studies], plan.writes
 
-        await save(api, changes)
+        await save(api, changes, by=OURSELVES)
 
     return Archive(
         store=api.store,

@@ -265,6 +265,10 @@ Condition: TypeAlias = (
 )
 
 
+NOTHING_MEETS: tuple[Condition, ...] = (AnyOf(()),)
+"""What no resource meets."""
+
+
 class SortField(StrEnum):
     """What a sort key reads.
 

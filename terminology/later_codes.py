@@ -9,10 +9,13 @@ from typing import Final
 from terminology.modalities import DICOM_ONTOLOGY
 
 THO: Final = "http://terminology.hl7.org/CodeSystem"
+OBSERVATION_VALUE: Final = f"{THO}/v3-ObservationValue"
+AI_ASSERTED: Final = "AIAST"
+"""The label of everything that an AI asserted (https://terminology.hl7.org/CodeSystem-v3-ObservationValue.html)."""
 
 _LATER: Final[Mapping[str, frozenset[str]]] = {
     # The labels of AI's part in a resource: https://terminology.hl7.org/CodeSystem-v3-ObservationValue.html
-    f"{THO}/v3-ObservationValue": frozenset({"AIAST", "DICTAST", "DICTRPT"}),
+    OBSERVATION_VALUE: frozenset({AI_ASSERTED, "DICTAST", "DICTRPT"}),
     f"{THO}/v3-ActCode": frozenset({"PROCESSINLINELABEL"}),
 }
 

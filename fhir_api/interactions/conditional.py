@@ -7,16 +7,18 @@ decided again, when another write changed them in between. So a conditional crea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
-from fhir_api.access import Caller
+from fhir_api.access import Caller, Interaction, decide
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import query_pairs, version_of_etag
 from fhir_api.search import compile_conditions
 from fhir_api.search.reading import reading_of
 from fhir_api.search.unfinished import unfinished
+from fhir_api.visibility.conditions import searched, visible
 from store.interface import Guard, Version
-from store.query import Query
+from store.query import Query, restricted
 
 NOT_CRITERIA = frozenset({"_format", "_pretty", "_summary", "_elements", "_count"})
 """Parameters that shape an answer and pick nothing."""
@@ -32,20 +34,24 @@ class Matches:
 
 
 async def find_matches(
-    api: Api, type: str, criteria: str, base_url: str, *, limit: int = 2
+    api: Api, caller: Caller, type: str, criteria: str, base_url: str, *, limit: int = 2
 ) -> Matches:
-    """The resources of ``type`` that meet the criteria.
+    """The resources of ``type`` that meet the criteria, of those that the caller finds by a search.
 
     Raises:
+        Forbidden: the caller may not search for the type, and so learns nothing by a condition on it.
         FhirError: no criteria, or a parameter that cannot be understood or whose index is not complete: a condition is
             never weakened in silence.
     """
+    decide(caller, Interaction.SEARCH, type)
     pairs = [pair for pair in query_pairs(_bare(criteria, type)) if pair[0] not in NOT_CRITERIA]
     if not pairs:
         text = f"The condition on {type} has no search criteria."
         raise FhirError(Category.PRECONDITION, text, type)
     reading = await reading_of(api, pairs, base_url)
-    where = compile_conditions(type, pairs, reading)
+    asked = compile_conditions(type, pairs, reading)
+    where = restricted(type, asked, partial(visible, api, caller))
+    where += searched(api, caller, type)
     query = Query(type, where, limit=limit)
     if issues := await unfinished(api.store, reading.parameters, (query,)):
         raise FhirError(Category.CONFLICT, issues[0].text, issues[0].expression)
@@ -63,13 +69,13 @@ def _bare(criteria: str, type: str) -> str:
     return query if asks and is_url else criteria
 
 
-async def find_one(api: Api, type: str, criteria: str, base_url: str) -> Matches:
+async def find_one(api: Api, caller: Caller, type: str, criteria: str, base_url: str) -> Matches:
     """As ``find_matches``, of which there is one or none.
 
     Raises:
         FhirError: several match (412).
     """
-    matches = await find_matches(api, type, criteria, base_url)
+    matches = await find_matches(api, caller, type, criteria, base_url)
     if len(matches.versions) > 1:
         text = f"The condition on {type} is met by several resources."
         raise FhirError(Category.MULTIPLE_MATCHES, text, type)

@@ -36,16 +36,14 @@ async def create(api: Api, request: Request, type: str) -> Response:
         nonlocal resource
         guards: tuple[Guard, ...] = ()
         if if_none_exist is not None:
-            matches = await find_one(api, type, if_none_exist, request.base_url)
+            matches = await find_one(api, request.caller, type, if_none_exist, request.base_url)
             if matches.versions:
                 return Decision(None, (matches.versions[0], 200))
             guards = (matches.guard,)
         resource = resource or draft(api, type, request.body)
         return await _created(api, request, resource, guards)
 
-    version, status = await decide_and_commit(
-        api, with_existing_targets(api, request.base_url, decision)
-    )
+    version, status = await decide_and_commit(api, with_existing_targets(api, request, decision))
     return await written(api, request, version, status)
 
 
@@ -63,6 +61,13 @@ async def _created(
 ) -> Decision[tuple[Version, int]]:
     now_us = api.clock()
     write = await build_write(
-        api, resource, new_id(now_us), None, "POST", base_url=request.base_url, now_us=now_us
+        api,
+        resource,
+        new_id(now_us),
+        None,
+        "POST",
+        by=request.caller,
+        base_url=request.base_url,
+        now_us=now_us,
     )
     return Decision(Commit(writes=(write,), guards=guards), (version_of(write), 201))

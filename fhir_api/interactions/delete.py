@@ -16,6 +16,8 @@ from fhir_api.http import (
 )
 from fhir_api.interactions.conditional import check_preconditions, find_matches, require_if_match
 from fhir_api.interactions.write import Decision, build_deletion, decide_and_commit
+from fhir_api.visibility.conditions import DELETED
+from fhir_api.visibility.judging import changeable
 from store.interface import Commit
 
 
@@ -28,7 +30,9 @@ async def delete(api: Api, request: Request, type: str, id: str) -> Response:
     decide(request.caller, Interaction.DELETE, type)
 
     async def decision() -> Decision[Headers]:
-        current = await api.store.read(type, id)
+        current = await changeable(
+            api, request.caller, await api.store.read(type, id), DELETED, Interaction.DELETE
+        )
         if_match = request.headers.get("if-match")
         check_preconditions(current, if_match, None, type)
         require_if_match(api, request.caller, current, if_match, type)
@@ -53,9 +57,10 @@ async def conditional_delete(api: Api, request: Request, type: str) -> Response:
     most = chosen or (api.options.page_limit if api.options.delete_multiple else 1)
 
     async def decision() -> Decision[int]:
-        criteria, base_url = request.query, request.base_url
         limit = most if chosen else most + 1
-        matches = await find_matches(api, type, criteria, base_url, limit=limit)
+        matches = await find_matches(
+            api, request.caller, type, request.query, request.base_url, limit=limit
+        )
         found = matches.versions
         if len(found) > most:
             how_many = "several resources" if most == 1 else f"more than {most} resources"
@@ -63,6 +68,8 @@ async def conditional_delete(api: Api, request: Request, type: str) -> Response:
             raise FhirError(Category.MULTIPLE_MATCHES, text, type)
         if not found:
             return Decision(None, 0)
+        for version in found:
+            await changeable(api, request.caller, version, DELETED, Interaction.DELETE)
         writes = tuple(build_deletion(api, version) for version in found)
         # Where more match than may go, which ones match need not stay the same.
         guards = () if chosen else (matches.guard,)

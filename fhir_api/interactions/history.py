@@ -1,17 +1,25 @@
 """history of a resource, a type or the system (https://hl7.org/fhir/R4/http.html#history).
 
 Pages follow the store-wide order of commits, newest first: a link stays right whatever is written meanwhile.
+
+Who may see only some resources is shown only versions whose own content is theirs to see. No index holds old content, so
+versions are looked at one by one: a page looks at so many, and then is as long as it is; it has no total, and its link
+is sealed, because numbers would tell of what others wrote.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlencode
 
 import orjson
 
-from fhir_api.access import Interaction, decide
+from fhir_api.access import Caller, Forbidden, Interaction, decide
 from fhir_api.api import Api
+from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.document import Members, joined
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import (
@@ -25,10 +33,18 @@ from fhir_api.http import (
 )
 from fhir_api.interactions.representation import location, page_content_of
 from fhir_api.search.dates import interval_us
+from fhir_api.search.links import seal, unseal
+from fhir_api.visibility.conditions import READ, SEARCHED, visible
+from fhir_api.visibility.judging import sees
 from store.interface import HistoryQuery, HistoryRow, Version
+from store.query import NOTHING_MEETS, Cursor
 
 PAGE = 100
-"""How many versions are read at a time while looking for those that ``_at`` means."""
+"""How many versions are read at a time while looking for those that ``_at`` means, or that may be seen."""
+MOST_LOOKS = 100
+"""Such reads of one request, where others' versions are among them."""
+
+Shown = Callable[[Version], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,8 @@ class Asked:
     since_us: int | None = None
     at_us: tuple[int, int] | None = None
     before: int | None = None
+    cut: bool = False
+    """Whether the caller may see only some of it."""
 
 
 async def history(api: Api, request: Request, type: str = "", id: str | None = None) -> Response:
@@ -48,28 +66,88 @@ async def history(api: Api, request: Request, type: str = "", id: str | None = N
     Raises:
         FhirError: the instance never existed (404), or a parameter that is not understood (400).
     """
-    decide(request.caller, Interaction.HISTORY, type)
-    asked = _asked(api, request)
-    query = HistoryQuery(types=(type,) if type else (), id=id, since_us=asked.since_us)
-    if id is not None and await api.store.read(type, id) is None:
+    interaction = Interaction.HISTORY if id is None else Interaction.HISTORY_INSTANCE
+    decide(request.caller, interaction, type)
+    letters = SEARCHED if id is None else READ
+    types = (type,) if type else _types(api, request.caller)
+    cut = any(visible(api, request.caller, one, letters) for one in types)
+    asked = _asked(api, request, cut=cut)
+    query = HistoryQuery(types=types, id=id, since_us=asked.since_us)
+    shown = partial(sees, api, request.caller, letters=letters) if cut else None
+    if id is not None and not await _is_there(api, query, shown):
         raise FhirError(Category.NOT_FOUND, f"There is no {type} with this id.", type)
-    total = None if asked.at_us else await api.store.history_count(query)
+    total = None if asked.at_us or cut else await api.store.history_count(query)
     if asked.at_us:
-        rows, more = await _current_during(api, query, asked, asked.at_us)
+        rows, more = await _current_during(api, query, asked, asked.at_us, shown)
+    elif shown:
+        rows, more = await _shown(api, query, asked, shown)
     elif asked.count:
         page = replace(query, before_sequence=asked.before, limit=asked.count + 1)
         found = await api.store.history(page)
-        rows, more = found[: asked.count], len(found) > asked.count
+        rows = found[: asked.count]
+        more = rows[-1].sequence if len(found) > asked.count else None
     else:
-        rows, more = [], False
-    links = [_link(request, "self", asked, asked.before)]
+        rows, more = [], None
+    links = [_link(api, request, "self", asked, asked.before)]
     if more:
-        links.append(_link(request, "next", asked, rows[-1].sequence))
+        links.append(_link(api, request, "next", asked, more))
     entries = [await _entry(api, request, row.version) for row in rows]
     return json_response(200, _bundle(links, total, entries))
 
 
-def _asked(api: Api, request: Request) -> Asked:
+def _types(api: Api, caller: Caller) -> tuple[str, ...]:
+    """The types of which the caller may see history. (): of all.
+
+    Raises:
+        Forbidden: there are none.
+    """
+    types = tuple(
+        type
+        for type in sorted(RESOURCE_TYPES)
+        if visible(api, caller, type, SEARCHED) != NOTHING_MEETS
+    )
+    if not types:
+        raise Forbidden(caller, Interaction.HISTORY, "")
+    return () if len(types) == len(RESOURCE_TYPES) else types
+
+
+async def _is_there(api: Api, query: HistoryQuery, shown: Shown | None) -> bool:
+    """Whether the instance ever was, for all that the caller can know."""
+    assert query.id is not None
+    current = await api.store.read(query.types[0], query.id)
+    if current is None or shown is None:
+        return current is not None
+    if await shown(current):
+        return True
+    whole = Asked(count=1)
+    rows, _ = await _shown(api, replace(query, since_us=None), whole, shown)
+    return bool(rows)
+
+
+async def _shown(
+    api: Api, query: HistoryQuery, asked: Asked, shown: Shown
+) -> tuple[list[HistoryRow], int | None]:
+    """As many of the versions as are asked for and may be seen, newest first, and where to go on."""
+    rows: list[HistoryRow] = []
+    before = asked.before
+    for _ in range(MOST_LOOKS if query.id is None else MOST_LOOKS * PAGE):
+        if len(rows) == asked.count:
+            return rows, before if rows else None
+        found = await api.store.history(replace(query, before_sequence=before, limit=PAGE))
+        for row in found:
+            before = row.sequence
+            if await shown(row.version):
+                rows.append(row)
+                if len(rows) == asked.count:
+                    break
+        else:
+            if len(found) < PAGE:
+                return rows, None
+        await asyncio.sleep(0)
+    return rows, before
+
+
+def _asked(api: Api, request: Request, *, cut: bool) -> Asked:
     values: dict[str, str] = {}
     for name, value in query_pairs(request.query):
         if name in {"_count", "_since", "_at", "_before"}:
@@ -84,8 +162,17 @@ def _asked(api: Api, request: Request) -> Asked:
         kept=tuple((name, value) for name, value in values.items() if name != "_before"),
         since_us=None if since is None else _interval("_since", since)[0],
         at_us=None if at is None else _interval("_at", at),
-        before=_number("_before", values, 0) or None,
+        before=_before(api, request, values, cut=cut),
+        cut=cut,
     )
+
+
+def _before(api: Api, request: Request, values: dict[str, str], *, cut: bool) -> int | None:
+    if not cut or "_before" not in values:
+        return _number("_before", values, 0) or None
+    place = "/".join(request.path)
+    _, cursor = unseal(api.options.cursor_key, place, values["_before"])
+    return cursor.position if cursor else None
 
 
 def _number(name: str, values: dict[str, str], default: int) -> int:
@@ -105,8 +192,8 @@ def _interval(name: str, value: str) -> tuple[int, int]:
 
 
 async def _current_during(
-    api: Api, query: HistoryQuery, asked: Asked, at_us: tuple[int, int]
-) -> tuple[list[HistoryRow], bool]:
+    api: Api, query: HistoryQuery, asked: Asked, at_us: tuple[int, int], shown: Shown | None
+) -> tuple[list[HistoryRow], int | None]:
     """The versions that were current at some moment of [low, high), newest first."""
     low_us, high_us = at_us
     rows: list[HistoryRow] = []
@@ -115,12 +202,14 @@ async def _current_during(
         page = replace(query, until_us=high_us, before_sequence=before, limit=PAGE)
         found = await api.store.history(page)
         for row in found:
+            if shown is not None and not await shown(row.version):
+                continue
             if await _was_current(api, row.version, low_us):
                 if len(rows) == asked.count:
-                    return rows, bool(rows)
+                    return rows, rows[-1].sequence if rows else None
                 rows.append(row)
         if len(found) < PAGE:
-            return rows, False
+            return rows, None
         before = found[-1].sequence
 
 
@@ -158,10 +247,18 @@ async def _entry(api: Api, request: Request, version: Version) -> bytes:
     return joined(members)
 
 
-def _link(request: Request, relation: str, asked: Asked, before: int | None) -> dict[str, str]:
+def _link(
+    api: Api, request: Request, relation: str, asked: Asked, before: int | None
+) -> dict[str, str]:
     pairs = list(asked.kept)
     if before is not None:
-        pairs.append(("_before", str(before)))
+        place = "/".join(request.path)
+        text = (
+            seal(api.options.cursor_key, place, [], Cursor((), before))
+            if asked.cut
+            else str(before)
+        )
+        pairs.append(("_before", text))
     url = "/".join((request.base_url, *request.path))
     return {"relation": relation, "url": f"{url}?{urlencode(pairs)}" if pairs else url}
 

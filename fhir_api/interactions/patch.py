@@ -20,6 +20,8 @@ from fhir_api.interactions.write import (
     version_of,
 )
 from fhir_api.patches.read import Patch, read_patch
+from fhir_api.visibility.conditions import UPDATED
+from fhir_api.visibility.judging import changeable
 from store.interface import Commit, Guard, Version
 
 
@@ -34,14 +36,16 @@ async def patch(api: Api, request: Request, type: str, id: str) -> Response:
     change = read_patch(api, request.headers.get("content-type", ""), request.body)
 
     async def decision() -> Decision[Version]:
-        current = await api.store.read(type, id)
+        current = await changeable(
+            api, request.caller, await api.store.read(type, id), UPDATED, Interaction.PATCH
+        )
         require_if_match(api, request.caller, current, request.headers.get("if-match"), type)
         return await _patched(api, request, change, current, type)
 
     return await written(
         api,
         request,
-        await decide_and_commit(api, with_existing_targets(api, request.base_url, decision)),
+        await decide_and_commit(api, with_existing_targets(api, request, decision)),
         200,
     )
 
@@ -56,14 +60,15 @@ async def conditional_patch(api: Api, request: Request, type: str) -> Response:
     change = read_patch(api, request.headers.get("content-type", ""), request.body)
 
     async def decision() -> Decision[Version]:
-        matches = await find_one(api, type, request.query, request.base_url)
-        current = matches.versions[0] if matches.versions else None
+        matches = await find_one(api, request.caller, type, request.query, request.base_url)
+        found = matches.versions[0] if matches.versions else None
+        current = await changeable(api, request.caller, found, UPDATED, Interaction.PATCH)
         return await _patched(api, request, change, current, type, (matches.guard,))
 
     return await written(
         api,
         request,
-        await decide_and_commit(api, with_existing_targets(api, request.base_url, decision)),
+        await decide_and_commit(api, with_existing_targets(api, request, decision)),
         200,
     )
 
@@ -81,7 +86,9 @@ async def _patched(
     resource = await patched_draft(api, change, there)
     if is_unchanged(resource, there):
         return Decision(None, there)
-    write = await build_write(api, resource, there.id, there, "PATCH", base_url=request.base_url)
+    write = await build_write(
+        api, resource, there.id, there, "PATCH", by=request.caller, base_url=request.base_url
+    )
     return Decision(Commit(writes=(write,), guards=guards), version_of(write))
 
 

@@ -17,6 +17,7 @@ from fhir_api.interactions.binary import read_binary
 from fhir_api.interactions.representation import progress_of, version_headers
 from fhir_api.search.subset import subset
 from fhir_api.tasks.progress import merge
+from fhir_api.visibility import seen
 from store.interface import Version
 
 
@@ -27,7 +28,7 @@ async def read(api: Api, request: Request, type: str, id: str) -> Response:
         FhirError: never there (404), deleted (410).
     """
     decide(request.caller, Interaction.READ, type)
-    version = await api.store.read(type, id)
+    version = await seen(api, request.caller, await api.store.read(type, id))
     if version is None:
         raise FhirError(Category.NOT_FOUND, f"There is no {type} with this id.", type)
     if version.deleted:

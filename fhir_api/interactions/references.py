@@ -1,8 +1,8 @@
 """Conditional references of a transaction: ``Patient?identifier=x`` becomes the one resource that it finds.
 
 https://hl7.org/fhir/R4/http.html#trules: they are resolved last, so they see what the transaction creates, updates and
-deletes. What it writes is not in the store yet: it is held against conditions of the kinds that identify (token, uri,
-reference, id); by any other kind only what is stored is found.
+deletes. What it writes is not in the store yet: it is held against the conditions by its own entries; by a condition that
+looks at other resources only what is stored is found.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
+from fhir_api.http import Request
 from fhir_api.interactions.conditional import find_matches
 from fhir_api.interactions.links import conditional_references, replace_references
 from fhir_api.interactions.write import draft
 from fhir_api.search.extract import entries_of
-from store.entries import Entry, ReferenceEntry, TokenEntry, UriEntry
 from store.interface import Guard
-from store.query import AllOf, AnyOf, Condition, IdIn, Not, ReferenceIs, TokenIs, UriIs, UriMatch
+from store.matching import CannotTell, meets
+from store.query import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,12 @@ class ConditionalReferences:
     def __init__(
         self,
         api: Api,
-        base_url: str,
+        request: Request,
         written: Iterable[Written],
         known: dict[tuple[str, str], str],
     ) -> None:
         self._api = api
-        self._base_url = base_url
+        self._request = request
         self._written = tuple(written)
         self._known = dict(known)
         """(type, criteria) → id, of the conditions that entries themselves have."""
@@ -69,7 +70,8 @@ class ConditionalReferences:
     async def _find(self, type: str, criteria: str) -> str:
         ours = {written.id: written.body for written in self._written if written.type == type}
         limit = len(ours) + 2
-        matches = await find_matches(self._api, type, criteria, self._base_url, limit=limit)
+        caller, base_url = self._request.caller, self._request.base_url
+        matches = await find_matches(self._api, caller, type, criteria, base_url, limit=limit)
         found = [version.id for version in matches.versions if version.id not in ours]
         for id, body in ours.items():
             if body is not None and self._is_met(matches.guard.where, type, id, body):
@@ -87,51 +89,8 @@ class ConditionalReferences:
         except FhirError:
             return False  # refused in its own place
         added = self._api.search_parameters.active.added(type)
-        return _meets_all(where, id, entries_of(type, tree, self._base_url, added))
-
-
-class _CannotTell(Exception):
-    """A condition of a kind that only a store answers."""
-
-
-def _meets_all(where: tuple[Condition, ...], id: str, entries: tuple[Entry, ...]) -> bool:
-    try:
-        return all(_meets(condition, id, entries) for condition in where)
-    except _CannotTell:
-        return False
-
-
-def _meets(condition: Condition, id: str, entries: tuple[Entry, ...]) -> bool:
-    match condition:
-        case AllOf(parts):
-            return all(_meets(part, id, entries) for part in parts)
-        case AnyOf(parts):
-            return any(_meets(part, id, entries) for part in parts)
-        case Not(part):
-            return not _meets(part, id, entries)
-        case IdIn(ids):
-            return id in ids
-        case TokenIs(param, system, code):
-            return any(
-                isinstance(entry, TokenEntry)
-                and entry.param == param
-                and (system is None or (entry.system or "") == system)
-                and (code is None or entry.code == code)
-                for entry in entries
-            )
-        case UriIs(param, UriMatch.EXACT, uri):
-            return any(
-                isinstance(entry, UriEntry) and (entry.param, entry.uri) == (param, uri)
-                for entry in entries
-            )
-        case ReferenceIs(param, type, target_id, url, identifier):
-            return any(
-                isinstance(entry, ReferenceEntry)
-                and entry.param == param
-                and (type is None or entry.target_type == type)
-                and (target_id is None or entry.target_id == target_id)
-                and (url is None or entry.url == url)
-                and (identifier is None or entry.identifier == identifier)
-                for entry in entries
-            )
-    raise _CannotTell
+        entries = entries_of(type, tree, self._request.base_url, added)
+        try:
+            return meets(where, id, self._api.clock(), entries)
+        except CannotTell:
+            return False

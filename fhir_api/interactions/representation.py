@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from fhir_api.access import Caller
 from fhir_api.api import Api
 from fhir_api.document import joined, members_of
 from fhir_api.errors import ALL_OK, FhirError, Issue
@@ -21,6 +22,8 @@ from fhir_api.http import (
 )
 from fhir_api.interactions.payload import with_payload
 from fhir_api.tasks.progress import merge
+from fhir_api.visibility.conditions import SEEN
+from fhir_api.visibility.judging import sees
 from store.interface import Version
 
 _UNDER_WAY = (b"in-progress", b"accepted", b"\\u")
@@ -84,6 +87,11 @@ def warning_header(text: str) -> str:
     return f'199 - "{plain}"'
 
 
+async def shows(api: Api, caller: Caller, version: Version) -> bool:
+    """Whether the caller is shown what a write made: who may only write is not."""
+    return caller.scopes is None or await sees(api, caller, version, SEEN)
+
+
 async def written(api: Api, request: Request, version: Version, status: int) -> Response:
     """The answer to a create or update, with the body that Prefer asks for (a representation by default).
 
@@ -98,7 +106,7 @@ async def written(api: Api, request: Request, version: Version, status: int) -> 
         notes = api.validator.profiles.notes(orjson.loads(version.content))
         headers += tuple(("Warning", warning_header(note.text)) for note in notes)
     returns = preference(request).returns
-    if returns == "minimal":
+    if returns == "minimal" or not await shows(api, request.caller, version):
         return Response(status, headers)
     if returns == "OperationOutcome":
         return outcome_response(status, tuple(notes) or (ALL_OK,), headers)

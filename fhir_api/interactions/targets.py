@@ -22,6 +22,9 @@ from fhir_api.interactions.conditional import check_preconditions, find_matches,
 from fhir_api.interactions.entries import Entry
 from fhir_api.interactions.patch import patched_draft, require_there
 from fhir_api.patches.read import patch_of_entry, read_patch
+from fhir_api.visibility.conditions import DELETED, UPDATED
+from fhir_api.visibility.judging import changeable
+from fhir_api.visibility.writing import require_may_name
 from store.interface import Guard, Version
 
 Key = tuple[str, str]
@@ -143,6 +146,7 @@ class TargetFinder:
             if entry.query
             else self._named[entry.type, entry.path[1]]
         )
+        current = await self._changeable(current, DELETED, Interaction.DELETE)
         self._check(entry, current, None)
         if current is None or current.deleted:
             id = current.id if current else entry.path[-1]
@@ -170,9 +174,16 @@ class TargetFinder:
             if sent != id:
                 text = "The id of the resource is not the one of the URL."
                 raise FhirError(Category.INVALID, text)
-            current = self._named[entry.type, id]
+            current = await self._changeable(
+                self._named[entry.type, id], UPDATED, Interaction.UPDATE
+            )
+            if current is None or current.deleted:
+                require_may_name(self._api, self._request.caller, entry.type)
         else:
             current = await self._match(entry.type, entry.query)
+            await self._changeable(current, UPDATED, Interaction.UPDATE)
+            if current is None and sent:
+                require_may_name(self._api, self._request.caller, entry.type)
             id = current.id if current else sent or self._fresh[entry.index]
             if current and sent not in {None, id}:
                 text = "The id of the resource is not the one that the condition finds."
@@ -194,11 +205,17 @@ class TargetFinder:
             if entry.query
             else self._named[entry.type, entry.path[1]]
         )
+        found = await self._changeable(found, UPDATED, Interaction.PATCH)
         current = require_there(found, entry.type)
         self._check(entry, current, None)
         change = read_patch(self._api, *patch_of_entry(entry.resource))
         resource = await patched_draft(self._api, change, current)
         return Target(replace(entry, resource=resource.body), Action.WRITE, current.id, current)
+
+    async def _changeable(
+        self, current: Version | None, letters: frozenset[str], interaction: Interaction
+    ) -> Version | None:
+        return await changeable(self._api, self._request.caller, current, letters, interaction)
 
     def _check(self, entry: Entry, current: Version | None, if_none_match: str | None) -> None:
         check_preconditions(current, entry.if_match, if_none_match, entry.type)
@@ -213,8 +230,8 @@ class TargetFinder:
         return _only(type, [v for v in matches if (type, v.id) not in self._deleted])
 
     async def _matches(self, type: str, criteria: str, limit: int) -> list[Version]:
-        base_url = self._request.base_url
-        matches = await find_matches(self._api, type, criteria, base_url, limit=limit)
+        caller, base_url = self._request.caller, self._request.base_url
+        matches = await find_matches(self._api, caller, type, criteria, base_url, limit=limit)
         if len(matches.versions) < limit:
             self._guards.append(matches.guard)
         return list(matches.versions)

@@ -20,7 +20,7 @@ from fhir_api.interactions.existence import with_existing_targets
 from fhir_api.interactions.links import replace_links, require_no_placeholder
 from fhir_api.interactions.payload import set_aside
 from fhir_api.interactions.references import ConditionalReferences, Written
-from fhir_api.interactions.representation import page_content_of
+from fhir_api.interactions.representation import page_content_of, shows
 from fhir_api.interactions.targets import Action, Key, Target, TargetFinder, Targets, check_entry
 from fhir_api.interactions.write import (
     Decision,
@@ -70,7 +70,7 @@ async def transaction(
         return await _decided(api, request, await finder.find(writing))
 
     done = (
-        await decide_and_commit(api, with_existing_targets(api, request.base_url, decision))
+        await decide_and_commit(api, with_existing_targets(api, request, decision))
         if writing
         else {}
     )
@@ -116,6 +116,7 @@ async def _decided(api: Api, request: Request, found: Targets) -> Decision[dict[
                     target.id,
                     current,
                     target.entry.method,
+                    by=request.caller,
                     base_url=request.base_url,
                     now_us=now_us,
                     read_study=written_study,
@@ -149,7 +150,7 @@ async def _drafts(
         for target in found.targets
         if target.action in {Action.WRITE, Action.DELETE}
     ]
-    references = ConditionalReferences(api, request.base_url, written, found.conditions)
+    references = ConditionalReferences(api, request, written, found.conditions)
     drafts: dict[int, Draft] = {}
     refusals: list[FhirError] = []
     for target in found.targets:
@@ -218,7 +219,11 @@ async def _answer(
     if result.version is None:
         return b'{"response":{"status":"204 No Content"}}'
     returns = preference(request).returns
-    shown = returns == "representation" and not result.version.deleted
+    shown = (
+        returns == "representation"
+        and not result.version.deleted
+        and await shows(api, request.caller, result.version)
+    )
     resource = await page_content_of(api, result.version) if shown else None
     outcome = outcome_bytes((ALL_OK,)) if returns == "OperationOutcome" else None
     return version_response(result.version, result.status, resource, outcome)

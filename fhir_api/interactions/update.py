@@ -21,6 +21,9 @@ from fhir_api.interactions.write import (
     new_id,
     version_of,
 )
+from fhir_api.visibility.conditions import UPDATED
+from fhir_api.visibility.judging import changeable
+from fhir_api.visibility.writing import require_may_name
 from store.interface import Commit, Guard, Version
 
 Written = tuple[Version, int]
@@ -36,13 +39,15 @@ async def update(api: Api, request: Request, type: str, id: str) -> Response:
     resource = await _sent(api, request, type, id)
 
     async def decision() -> Decision[Written]:
-        current = await api.store.read(type, id)
+        current = await changeable(
+            api, request.caller, await api.store.read(type, id), UPDATED, Interaction.UPDATE
+        )
+        if current is None or current.deleted:
+            require_may_name(api, request.caller, type)
         require_if_match(api, request.caller, current, request.headers.get("if-match"), type)
         return await _updated(api, request, resource, id, current, ())
 
-    version, status = await decide_and_commit(
-        api, with_existing_targets(api, request.base_url, decision)
-    )
+    version, status = await decide_and_commit(api, with_existing_targets(api, request, decision))
     return await written(api, request, version, status)
 
 
@@ -57,13 +62,16 @@ async def conditional_update(api: Api, request: Request, type: str) -> Response:
     fresh = new_id(api.clock())
 
     async def decision() -> Decision[Written]:
-        matches = await find_one(api, type, request.query, request.base_url)
+        matches = await find_one(api, request.caller, type, request.query, request.base_url)
         guards = (matches.guard,)
         if matches.versions:
             current = matches.versions[0]
+            await changeable(api, request.caller, current, UPDATED, Interaction.UPDATE)
             require_id(resource.tree, type, current.id, optional=True)
             return await _updated(api, request, resource, current.id, current, guards)
         decide(request.caller, Interaction.CREATE, type)
+        if sent_id(resource.tree):
+            require_may_name(api, request.caller, type)
         id = sent_id(resource.tree) or fresh
         stored = await api.store.read(type, id)
         if stored and not stored.deleted:
@@ -71,9 +79,7 @@ async def conditional_update(api: Api, request: Request, type: str) -> Response:
             raise FhirError(Category.CONFLICT, text, f"{type}.id")
         return await _updated(api, request, resource, id, stored, guards)
 
-    version, status = await decide_and_commit(
-        api, with_existing_targets(api, request.base_url, decision)
-    )
+    version, status = await decide_and_commit(api, with_existing_targets(api, request, decision))
     return await written(api, request, version, status)
 
 
@@ -121,6 +127,8 @@ async def _updated(
     )
     if current and is_unchanged(resource, current):
         return Decision(None, (current, 200))
-    write = await build_write(api, resource, id, current, "PUT", base_url=request.base_url)
+    write = await build_write(
+        api, resource, id, current, "PUT", by=request.caller, base_url=request.base_url
+    )
     status = 200 if current and not current.deleted else 201
     return Decision(Commit(writes=(write,), guards=guards), (version_of(write), status))

@@ -8,6 +8,7 @@ from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response, version_of_etag
 from fhir_api.interactions.read import shown
 from fhir_api.interactions.representation import version_headers
+from fhir_api.visibility import seen
 
 
 async def vread(api: Api, request: Request, type: str, id: str, version_id: str) -> Response:
@@ -18,7 +19,8 @@ async def vread(api: Api, request: Request, type: str, id: str, version_id: str)
     """
     decide(request.caller, Interaction.VREAD, type)
     number = version_of_etag(version_id) if version_id.isdigit() else None
-    version = await api.store.read_version(type, id, number) if number else None
+    found = await api.store.read_version(type, id, number) if number else None
+    version = await seen(api, request.caller, found)
     if version is None:
         raise FhirError(Category.NOT_FOUND, f"There is no such version of this {type}.", type)
     if version.deleted:

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 
+from fhir_api.access import Caller, Interaction
 from fhir_api.api import Api
 from fhir_api.document import Tree, parse, stamp
 from fhir_api.errors import Category, FhirError
@@ -26,6 +27,7 @@ from fhir_api.interactions.payload import keep_payload, take_payload
 from fhir_api.search.extract import entries_of
 from fhir_api.tasks.queue import ReadStudy, queue_change
 from fhir_api.tasks.states import illegal_transition
+from fhir_api.visibility.writing import require_in_grants, require_may_say
 from store.errors import GuardFailed, VersionConflict
 from store.interface import Commit, QueueAction, QueueChange, Version, Write
 
@@ -105,6 +107,7 @@ async def build_write(
     current: Version | None,
     method: str,
     *,
+    by: Caller,
     base_url: str = "",
     now_us: int | None = None,
     queue: QueueChange | None = None,
@@ -113,11 +116,12 @@ async def build_write(
     """The next version of ``resource``, ready to commit.
 
     ``current`` is what it replaces, a deletion too (None: the id was never used); ``method`` is POST, PUT or PATCH,
-    as history tells it; absolute references below ``base_url`` become local in the index; ``queue`` is what this
+    as history tells it; ``by`` is who writes, and may say only what is theirs to say; absolute references below ``base_url`` become local in the index; ``queue`` is what this
     does to a Task's queue entry where the caller decides that itself ($claim), else the Task says it;
     ``read_study`` finds an ImagingStudy that the same transaction writes.
 
     Raises:
+        Forbidden: that is not for the caller to write.
         FhirError: a Task cannot go where it is sent.
     """
     type = resource.type
@@ -126,6 +130,11 @@ async def build_write(
     now_us = api.clock() if now_us is None else now_us
     if current:
         now_us = max(now_us, current.last_updated_us + 1)
+    entries = entries_of(type, resource.tree, base_url, known.added(type))
+    require_may_say(by, type, resource.tree, resource.body, current)
+    if by.scopes is not None:
+        interaction = Interaction.CREATE if method == "POST" else Interaction.UPDATE
+        require_in_grants(api, by, interaction, type, id, now_us, entries)
     if type == "Binary":
         resource = await with_payload_stored(api, resource)
     elif type == "Task" and queue is None:
@@ -138,7 +147,7 @@ async def build_write(
         last_updated_us=now_us,
         method=method,
         content=stamp(resource.body, id, version, instant(now_us)),
-        entries=entries_of(type, resource.tree, base_url, known.added(type)),
+        entries=entries,
         blob=resource.blob,
         blobs=(resource.blob,) if resource.blob else (),
         queue=queue,
@@ -253,12 +262,13 @@ async def save(
     api: Api,
     rebuild: Callable[[], Awaitable[tuple[Sequence[Change], Sequence[Write]]]],
     *,
+    by: Caller,
     base_url: str = "",
 ) -> tuple[Version, ...]:
     """Writes resources of our own and other records (an archive's) in one commit, through the same checks as any.
 
     ``rebuild`` reads what is stored and answers the resources and the ready writes beside them; it is asked again
-    when something of it changed meanwhile.
+    when something of it changed meanwhile. ``by``: who writes.
 
     Returns:
         The resources' versions, in order; those that say nothing new keep the version they had.
@@ -280,7 +290,9 @@ async def save(
                 unchanged.append((type, id, change.current.version))
                 continue
             method = "PUT" if change.current else "POST"
-            write = await build_write(api, resource, id, change.current, method, base_url=base_url)
+            write = await build_write(
+                api, resource, id, change.current, method, by=by, base_url=base_url
+            )
             ours.append(write)
             versions.append(version_of(write))
         if not ours and not writes:

@@ -7,7 +7,7 @@ import secrets
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError, Issue
 from fhir_api.http import Request, Response, outcome_response
-from fhir_api.jobs.record import TOPIC, State, job_of, job_write
+from fhir_api.jobs.record import TOPIC, Owner, State, job_of, job_write
 from fhir_api.jobs.running import JOB_TYPE
 from store.interface import Commit, QueueAction, QueueChange
 from store.query import Query, TokenIs
@@ -23,7 +23,10 @@ async def accept(api: Api, request: Request) -> Response:
     Raises:
         FhirError: the caller has too many unfinished jobs (429).
     """
-    mine = (TokenIs("caller", None, request.caller.id), TokenIs("state", None, State.OPEN))
+    mine = (
+        TokenIs("caller", None, Owner.of(request.caller).key),
+        TokenIs("state", None, State.OPEN),
+    )
     if await api.store.count(Query(JOB_TYPE, mine)) >= MOST_OPEN:
         text = f"You have {MOST_OPEN} unfinished jobs; wait for one of them, or cancel it."
         raise FhirError(Category.THROTTLED, text, headers=(("Retry-After", "10"),))

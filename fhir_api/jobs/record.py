@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from fhir_api.access import Caller
 from fhir_api.http import Headers, Request
 from fhir_api.jobs.running import JOB_TYPE
+from fhir_api.smart.scopes import resource_scopes
 from store.entries import TokenEntry
 from store.interface import QueueChange, Version, Write
 
@@ -25,11 +27,57 @@ class State(StrEnum):
     """Begun as often as is allowed, and never ended."""
 
 
+class Owner(msgspec.Struct, frozen=True):
+    """A Caller as it is kept, but for the token that proved it: a fresh one of the same grants is as good."""
+
+    id: str
+    roles: tuple[str, ...]
+    scopes: tuple[str, ...] | None
+    user: str
+    subject: str
+    patient: str
+    encounter: str
+    purpose: str
+
+    @classmethod
+    def of(cls, caller: Caller) -> Owner:
+        scopes = None if caller.scopes is None else tuple(sorted(map(str, caller.scopes)))
+        return cls(
+            caller.id,
+            tuple(sorted(caller.roles)),
+            scopes,
+            caller.user,
+            caller.subject,
+            caller.patient,
+            caller.encounter,
+            caller.purpose,
+        )
+
+    @property
+    def key(self) -> str:
+        """By which its jobs are counted; it tells nothing of a patient."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
+
+    def caller(self) -> Caller:
+        return Caller(
+            id=self.id,
+            roles=frozenset(self.roles),
+            scopes=None if self.scopes is None else resource_scopes(" ".join(self.scopes)),
+            user=self.user,
+            subject=self.subject,
+            patient=self.patient,
+            encounter=self.encounter,
+            purpose=self.purpose,
+        )
+
+
+NOBODYS = Owner("", (), (), "", "", "", "", "")
+"""Of a job that an older version of this software kept: it may nothing, and nobody is answered."""
+
+
 class Job(msgspec.Struct, frozen=True):
     """What was asked, by whom, and the answer once it is there."""
 
-    caller: str
-    roles: tuple[str, ...]
     method: str
     path: tuple[str, ...]
     query: str
@@ -37,6 +85,7 @@ class Job(msgspec.Struct, frozen=True):
     base_url: str
     request_id: str
     created_us: int
+    owner: Owner = NOBODYS
     state: State = State.OPEN
     body: str | None = None
     """sha256 of the request's body."""
@@ -49,14 +98,13 @@ class Job(msgspec.Struct, frozen=True):
 
     def request(self, body: bytes) -> Request:
         """The request as it came."""
-        caller = Caller(self.caller, frozenset(self.roles))
         return Request(
             self.method,
             self.path,
             self.query,
             self.headers,
             body,
-            caller,
+            self.owner.caller(),
             self.base_url,
             self.request_id,
         )
@@ -65,8 +113,7 @@ class Job(msgspec.Struct, frozen=True):
 def job_of(request: Request, body: str | None, now_us: int) -> Job:
     """The job that a request becomes; ``body`` is the sha256 of its body, where it has one."""
     return Job(
-        caller=request.caller.id,
-        roles=tuple(sorted(request.caller.roles)),
+        owner=Owner.of(request.caller),
         method=request.method,
         path=request.path,
         query=request.query,
@@ -95,7 +142,7 @@ def job_write(
         last_updated_us=max(now_us, current.last_updated_us + 1 if current else 0),
         method="PUT" if current else "POST",
         content=msgspec.json.encode(job),
-        entries=(TokenEntry("state", None, job.state), TokenEntry("caller", None, job.caller)),
+        entries=(TokenEntry("state", None, job.state), TokenEntry("caller", None, job.owner.key)),
         blobs=tuple({sha256 for sha256 in (job.body, job.answer) if sha256}),
         queue=queue,
         keep_history=False,

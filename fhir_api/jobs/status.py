@@ -10,7 +10,7 @@ from fhir_api.errors import Category, FhirError
 from fhir_api.http import Headers, Request, Response, http_date, json_response
 from fhir_api.interactions.entries import response_bundle, response_entry
 from fhir_api.interactions.write import Decision, decide_and_commit
-from fhir_api.jobs.record import Job, State, job_removal, read_job
+from fhir_api.jobs.record import Job, Owner, State, job_removal, read_job
 from fhir_api.jobs.running import JOB_TYPE, progress_of
 from store.interface import Commit, Version
 
@@ -66,6 +66,6 @@ async def _job(api: Api, request: Request) -> tuple[Version, Job]:
     version = await api.store.read(JOB_TYPE, request.path[1])
     if version and not version.deleted:
         job = read_job(version)
-        if job.caller == request.caller.id:
+        if job.owner == Owner.of(request.caller):
             return version, job
     raise FhirError(Category.NOT_FOUND, "There is no such job.", "http.url")

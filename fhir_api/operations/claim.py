@@ -27,7 +27,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from fhir_api.access import Caller
+from fhir_api.access import OURSELVES, Caller
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response
@@ -141,7 +141,9 @@ async def _take(api: Api, wanted: Claim) -> list[bytes]:
             )
             draft = revised(version, now_us, changes)
             writes.append(
-                await build_write(api, draft, entry.id, version, "PUT", now_us=now_us, queue=lease)
+                await build_write(
+                    api, draft, entry.id, version, "PUT", by=OURSELVES, now_us=now_us, queue=lease
+                )
             )
         commit = Commit(writes=tuple(writes)) if writes else None
         return Decision(commit, [write.content for write in writes])

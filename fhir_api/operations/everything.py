@@ -12,10 +12,9 @@ outside of any patient's compartment (practitioners, organizations, devices, …
 
 from __future__ import annotations
 
-from fhir_api.access import NOBODY, Interaction, decide, visible
+from fhir_api.access import Interaction, decide
 from fhir_api.api import Api
 from fhir_api.definitions.elements import RESOURCE_TYPES
-from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response, query_pairs
 from fhir_api.interactions.patch import require_there
 from fhir_api.operations.parameters import parameters_of
@@ -29,7 +28,8 @@ from fhir_api.search.presentation import Presentation, Total
 from fhir_api.search.scope import Scope, members, types_in
 from fhir_api.search.searching import Search, answer, followed
 from fhir_api.search.subset import read_subset
-from store.query import Compare, Condition, IdIn, Query, UpdatedIs, restricted
+from fhir_api.visibility import seen, visible
+from store.query import NOTHING_MEETS, Compare, Condition, Query, UpdatedIs, restricted
 
 PAGE_SIZE = 200
 """Members on a page where ``_count`` is not given: whoever does not follow pages should have most records whole."""
@@ -72,12 +72,12 @@ async def everything(api: Api, request: Request) -> Response:
     ]
 
     def sees(type: str) -> tuple[Condition, ...]:
-        return visible(request.caller, type)
+        return visible(api, request.caller, type)
 
     def sees_beside(type: str) -> tuple[Condition, ...]:
         inside = type in types_in(compartment)
         unwanted = bool(asked_types) and type not in asked_types
-        return NOBODY if inside or unwanted else sees(type)
+        return NOTHING_MEETS if inside or unwanted else sees(type)
 
     most = min(_count(said.get("_count", str(PAGE_SIZE))), api.options.page_limit)
     queries = tuple(
@@ -105,10 +105,7 @@ async def everything(api: Api, request: Request) -> Response:
 
 
 async def _require_visible(api: Api, request: Request, type: str, id: str) -> None:
-    require_there(await api.store.read(type, id), type)
-    seen = visible(request.caller, type)
-    if seen and not await api.store.count(Query(type, (IdIn((id,)), *seen))):
-        raise FhirError(Category.NOT_FOUND, f"There is no such {type}.")
+    require_there(await seen(api, request.caller, await api.store.read(type, id)), type)
 
 
 def _pairs(api: Api, request: Request) -> Pairs:

@@ -30,6 +30,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from fhir_api.access import OURSELVES
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response, instant
@@ -94,7 +95,9 @@ async def release(api: Api, request: Request) -> Response:
             delay_s=delay_s if delay_s >= 0 else None,
         )
         draft = revised(current, now_us, change.changes)
-        write = await build_write(api, draft, id, current, "PUT", now_us=now_us, queue=change.queue)
+        write = await build_write(
+            api, draft, id, current, "PUT", by=OURSELVES, now_us=now_us, queue=change.queue
+        )
         commit = Commit(writes=(write,), held=(("Task", id, owner),))
         return Decision(commit, (version_of(write), True))
 
@@ -122,7 +125,9 @@ async def _begin(api: Api, request: Request, parameters: Parameters) -> Version 
             changes["executionPeriod"] = {"start": instant(now_us)}
         draft = revised(current, now_us, changes)
         keep = QueueChange(QueueAction.KEEP)
-        write = await build_write(api, draft, id, current, "PUT", now_us=now_us, queue=keep)
+        write = await build_write(
+            api, draft, id, current, "PUT", by=OURSELVES, now_us=now_us, queue=keep
+        )
         commit = Commit(writes=(write,), held=(("Task", id, owner),))
         return Decision(commit, version_of(write))
 

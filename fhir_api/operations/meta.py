@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from fhir_api.access import Forbidden, Interaction, visible
+from fhir_api.access import Caller, Forbidden, Interaction
 from fhir_api.api import Api
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.document import Members, joined, members_of
@@ -36,6 +36,9 @@ from fhir_api.interactions.write import (
     version_of,
 )
 from fhir_api.operations.parameters import parameters_of, parameters_response
+from fhir_api.visibility import seen, visible
+from fhir_api.visibility.conditions import UPDATED
+from fhir_api.visibility.judging import changeable
 from store.interface import Commit, QueueAction, QueueChange, Version
 
 LABELS = {"profile": "_profile", "security": "_security", "tag": "_tag"}
@@ -58,17 +61,18 @@ async def meta(api: Api, request: Request) -> Response:
     parameters_of(api, request, frozenset())
     match request.path:
         case (type, id, "$meta"):
-            current = require_there(await api.store.read(type, id), type)
+            found = await seen(api, request.caller, await api.store.read(type, id))
+            current = require_there(found, type)
             return _answer(_meta_of(current), current)
         case (type, id, _, number, "$meta"):
-            found = await _version(api, type, id, number)
+            found = await _version(api, request.caller, type, id, number)
             return _answer(_meta_of(found), found)
         case (type, "$meta"):
-            if visible(request.caller, type):
-                raise Forbidden(Interaction.SEARCH, type)
+            if visible(api, request.caller, type):
+                raise Forbidden(request.caller, Interaction.SEARCH, type)
             return _answer(await _labels(api, (type,)))
     # Labels are counted over all resources of a type: who may see some of them only is told of none.
-    types = [type for type in sorted(RESOURCE_TYPES) if not visible(request.caller, type)]
+    types = [type for type in sorted(RESOURCE_TYPES) if not visible(api, request.caller, type)]
     return _answer(await _labels(api, types))
 
 
@@ -87,7 +91,10 @@ async def _change(api: Api, request: Request, change: Change) -> Response:
     type, id = request.path[:2]
 
     async def decision() -> Decision[Version]:
-        current = require_there(await api.store.read(type, id), type)
+        stored = await changeable(
+            api, request.caller, await api.store.read(type, id), UPDATED, Interaction.UPDATE
+        )
+        current = require_there(stored, type)
         if_match = request.headers.get("if-match")
         check_preconditions(current, if_match, None, type)
         require_if_match(api, request.caller, current, if_match, type)
@@ -106,7 +113,14 @@ async def _change(api: Api, request: Request, change: Change) -> Response:
         # A label says nothing about the work: a Task's queue entry stays as it is, its lease too.
         queue = QueueChange(QueueAction.KEEP) if type == "Task" else None
         write = await build_write(
-            api, resource, id, current, "PUT", base_url=request.base_url, queue=queue
+            api,
+            resource,
+            id,
+            current,
+            "PUT",
+            by=request.caller,
+            base_url=request.base_url,
+            queue=queue,
         )
         return Decision(Commit(writes=(write,)), version_of(write))
 
@@ -140,9 +154,10 @@ def _meta_of(version: Version) -> bytes:
     return bytes(members_of(version.content)["meta"])
 
 
-async def _version(api: Api, type: str, id: str, number: str) -> Version:
+async def _version(api: Api, caller: Caller, type: str, id: str, number: str) -> Version:
     known = number.isascii() and number.isdigit() and len(number) < 19
-    version = await api.store.read_version(type, id, int(number)) if known else None
+    found = await api.store.read_version(type, id, int(number)) if known else None
+    version = await seen(api, caller, found)
     if version is None:
         raise FhirError(Category.NOT_FOUND, f"There is no such version of this {type}.", type)
     return require_there(version, type)

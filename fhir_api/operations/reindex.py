@@ -15,13 +15,13 @@ from typing import Final
 import orjson
 import structlog
 
-from fhir_api.access import Caller, Interaction, decide
+from fhir_api.access import OURSELVES, Interaction, decide
 from fhir_api.api import Api
 from fhir_api.conformance.watcher import POLL_S
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.http import Request, Response
 from fhir_api.jobs.accept import accept
-from fhir_api.jobs.record import State
+from fhir_api.jobs.record import Owner, State
 from fhir_api.jobs.running import JOB_TYPE, Running
 from fhir_api.operations.parameters import parameters_of, parameters_response
 from fhir_api.search.extract import entries_of
@@ -30,7 +30,6 @@ from store.query import Query, TokenIs
 
 log = structlog.get_logger(__name__)
 
-OURSELVES: Final = Caller("healthvision", frozenset({"operator"}))
 BATCH: Final = 32
 """Resources whose entries land together: some ten milliseconds of the one writer."""
 LEAST_PAUSE_S: Final = 0.002
@@ -71,7 +70,7 @@ async def begin_where_outdated(api: Api) -> None:
     if not behind:
         return
     log.warning("index_outdated", types=behind, begun=bool(api.options.base_url))
-    ours = (TokenIs("caller", None, OURSELVES.id), TokenIs("state", None, State.OPEN))
+    ours = (TokenIs("caller", None, Owner.of(OURSELVES).key), TokenIs("state", None, State.OPEN))
     if api.options.base_url and not await api.store.count(Query(JOB_TYPE, ours)):
         await accept(
             api,

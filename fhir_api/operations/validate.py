@@ -22,6 +22,7 @@ from fhir_api.http import Request, Response, outcome_response
 from fhir_api.interactions.patch import require_there
 from fhir_api.interactions.representation import content_of
 from fhir_api.operations.parameters import Parameters, Sent, parameters_of
+from fhir_api.visibility import seen
 
 MODES = frozenset({"create", "update", "delete", "profile"})
 DELETABLE = Issue("information", "informational", "The resource can be deleted.")
@@ -42,10 +43,10 @@ async def validate(api: Api, request: Request) -> Response:
     if mode == "profile" and not profiles:
         raise FhirError(Category.INVALID, "The mode profile needs a profile.", "http.request")
     if mode == "delete":
-        return await _deletion(api, type, id)
+        return await _deletion(api, request, type, id)
     sent = given.resource("resource")
     if sent is None:
-        tree, place = await _stored(api, given, type, id), ""
+        tree, place = await _stored(api, request, given, type, id), ""
     else:
         tree, place = sent.tree, sent.place
     issues = api.validator.validate(tree, type, advice=True, profiles=profiles)
@@ -54,19 +55,20 @@ async def validate(api: Api, request: Request) -> Response:
     return outcome_response(200, tuple(issues) or (ALL_OK,))
 
 
-async def _deletion(api: Api, type: str, id: str | None) -> Response:
+async def _deletion(api: Api, request: Request, type: str, id: str | None) -> Response:
     if id is None:
         text = "The mode delete is for an instance: Type/id/$validate."
         raise FhirError(Category.INVALID, text, "http.url")
-    require_there(await api.store.read(type, id), type)
+    require_there(await seen(api, request.caller, await api.store.read(type, id)), type)
     return outcome_response(200, (DELETABLE,))
 
 
-async def _stored(api: Api, given: Parameters, type: str, id: str | None) -> Tree:
+async def _stored(api: Api, request: Request, given: Parameters, type: str, id: str | None) -> Tree:
     if id is None:
         place = "Parameters.parameter" if given.body else "http.body"
         raise FhirError(Category.INVALID, "There is no resource to validate.", place)
-    version = require_there(await api.store.read(type, id), type)
+    found = await seen(api, request.caller, await api.store.read(type, id))
+    version = require_there(found, type)
     return parse(await content_of(api, version), api.options.max_depth)
 
 

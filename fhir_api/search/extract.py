@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_api.search.extractor import Extractor, compile_extractor
+from fhir_api.search.internal_parameters import internal_parameters
 from fhir_api.search.parameters import SearchParameter, parameters_of
 from store.entries import Entry
 
@@ -26,4 +27,5 @@ def entries_of(
 
 @lru_cache(maxsize=512)
 def _extractor(type_: str, added: tuple[SearchParameter, ...]) -> Extractor:
-    return compile_extractor(type_, (*parameters_of(type_).values(), *added))
+    ours = internal_parameters(type_)
+    return compile_extractor(type_, (*parameters_of(type_).values(), *ours, *added))

@@ -47,6 +47,7 @@ INDEXERS: dict[tuple[str, str], Callable[..., None]] = {
     ("reference", "Resource"): index_references.inner_resource,
     ("reference", "canonical"): index_references.canonical,
     ("reference", "uri"): index_references.canonical,
+    ("reference", "url"): index_references.canonical,
     ("string", "Address"): index_values.address,
     ("string", "HumanName"): index_values.human_name,
     ("string", "markdown"): index_values.string,

@@ -10,14 +10,22 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fhir_api.access import NOBODY
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import Issue
 from fhir_api.search.criterion import invalid
 from fhir_api.search.parameters import SearchParameters
 from fhir_api.search.references import Key, references_of
 from store.interface import Store, Version
-from store.query import AnyOf, Condition, IdIn, Query, ReferenceIs, Visible, restricted
+from store.query import (
+    NOTHING_MEETS,
+    AnyOf,
+    Condition,
+    IdIn,
+    Query,
+    ReferenceIs,
+    Visible,
+    restricted,
+)
 
 TERMS = 100
 """How many references one query asks for: a store finds so many by its index."""
@@ -148,7 +156,7 @@ class _Adding:
             for include in includes
             for version in frontier
             for key in self._targets(version, include)
-            if key not in self._seen and self._sees(key[0]) != NOBODY
+            if key not in self._seen and self._sees(key[0]) != NOTHING_MEETS
         )
         # What is not there counts, too: how much is looked at is bounded, not only how much is found.
         looked_at = list(keys)[: self._limit - len(self.found)]

@@ -15,7 +15,7 @@ from fhir_api.definitions.elements import RESOURCE_TYPES, TABLES, TYPES
 
 _ONLY_TYPE = re.compile(r"resolve\(\) is ([A-Z][A-Za-z]+)\)$")
 
-EXTRACTION = "2"
+EXTRACTION = "3"
 """Raise it with every change after which the same resource has other entries: a store that was written before then
 counts as outdated, and ``$reindex`` brings it up to date."""
 

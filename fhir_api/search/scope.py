@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from fhir_api.access import Caller, Forbidden, Interaction, decide
+from fhir_api.access import Caller, Forbidden, Interaction, decide, may
 from fhir_api.definitions.compartments import COMPARTMENTS, SELF
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import Category, FhirError
@@ -51,10 +51,10 @@ class Scope:
         for type in named:
             decide(caller, Interaction.SEARCH, type)
         allowed = tuple(dict.fromkeys(named)) or tuple(
-            type for type in self.types if _may_search(caller, type)
+            type for type in self.types if may(caller, Interaction.SEARCH, type)
         )
         if not allowed:
-            raise Forbidden(Interaction.SEARCH, "")
+            raise Forbidden(caller, Interaction.SEARCH, "")
         return allowed
 
     def within(self, type: str) -> tuple[Condition, ...]:
@@ -101,11 +101,3 @@ def members(compartment: str, id: str | None, type: str) -> Condition:
     if type == compartment:
         ways.append(IdIn((id,)) if id is not None else AllOf(()))
     return ways[0] if len(ways) == 1 else AnyOf(tuple(ways))
-
-
-def _may_search(caller: Caller, type: str) -> bool:
-    try:
-        decide(caller, Interaction.SEARCH, type)
-    except Forbidden:
-        return False
-    return True

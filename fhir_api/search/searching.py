@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from fhir_api.access import visible
 from fhir_api.api import Api
 from fhir_api.errors import Category, FhirError, Issue
 from fhir_api.http import Request, Response, json_response, preference
@@ -27,6 +26,7 @@ from fhir_api.search.scope import Scope
 from fhir_api.search.subset import Subset
 from fhir_api.search.unfinished import unfinished
 from fhir_api.tasks.progress import may_have_progress, merge
+from fhir_api.visibility.conditions import searched, visible
 from store.errors import SearchTooCostly
 from store.interface import Page, Version
 from store.query import Cursor, Query, Visible, restricted
@@ -64,7 +64,7 @@ async def search(api: Api, scope: Scope, pairs: Pairs, request: Request) -> Resp
         FhirError: ``invalid`` for what cannot be understood, ``too-costly`` beyond a limit.
     """
     asked = await _understood(api, scope, pairs, request)
-    return await answer(api, asked, request, partial(visible, request.caller))
+    return await answer(api, asked, request, partial(visible, api, request.caller))
 
 
 async def answer(api: Api, asked: Search, request: Request, sees: Visible) -> Response:
@@ -121,11 +121,13 @@ async def _understood(api: Api, scope: Scope, pairs: Pairs, request: Request) ->
         page_limit=api.options.page_limit,
         strict=strict,
     )
-    sees = partial(visible, request.caller)
+    sees = partial(visible, api, request.caller)
     queries = tuple(
         Query(
             type,
-            restricted(type, scope.within(type) + where, sees),
+            restricted(
+                type, scope.within(type) + where + searched(api, request.caller, type), sees
+            ),
             presentation.sort,
             after,
             max(presentation.count, 1),

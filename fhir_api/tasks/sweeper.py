@@ -10,6 +10,7 @@ import asyncio
 import orjson
 import structlog
 
+from fhir_api.access import OURSELVES
 from fhir_api.api import Api
 from fhir_api.errors import FhirError
 from fhir_api.interactions.write import build_write
@@ -68,7 +69,7 @@ async def _return(api: Api, entry: QueueEntry) -> bool:
     )
     draft = revised(current, now_us, change.changes)
     write = await build_write(
-        api, draft, entry.id, current, "PUT", now_us=now_us, queue=change.queue
+        api, draft, entry.id, current, "PUT", by=OURSELVES, now_us=now_us, queue=change.queue
     )
     try:
         await api.store.commit(Commit(writes=(write,), held=(("Task", entry.id, entry.owner),)))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from inference.results.case import Coded
+from terminology.later_codes import AI_ASSERTED, OBSERVATION_VALUE
 
 SNOMED = "http://snomed.info/sct"
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 UCUM = "http://unitsofmeasure.org"
-OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 TRANSPARENCY = "http://hl7.org/fhir/uv/aitransparency"
 DEVICE_TYPES = f"{TRANSPARENCY}/CodeSystem/AIdeviceTypeCS"
 INPUT_TYPES = f"{TRANSPARENCY}/CodeSystem/AIinputsCS"
@@ -33,10 +33,9 @@ def concept(
 
 AIAST: dict[str, Any] = {
     "system": OBSERVATION_VALUE,
-    "code": "AIAST",
+    "code": AI_ASSERTED,
     "display": "Artificial Intelligence asserted",
 }
-"""The label of everything that an AI asserted (https://terminology.hl7.org/CodeSystem-v3-ObservationValue.html)."""
 
 ARTIFICIAL_INTELLIGENCE: dict[str, Any] = {
     "coding": [{"system": DEVICE_TYPES, "code": "Artificial-Intelligence"}]

@@ -47,7 +47,12 @@ async def test_every_valid_official_resource_comes_back_equal(client: Client) ->
             if without_what_is_ours(exact(read.body)) != without_what_is_ours(exact(sent)):
                 different.append(name)
 
-    examples = list(valid_examples(official_package()))
+    # An AuditEvent is written by the server alone.
+    examples = [
+        (name, content)
+        for name, content in valid_examples(official_package())
+        if not name.startswith("AuditEvent-")
+    ]
     await asyncio.gather(*(there_and_back(name, content) for name, content in examples))
     assert different == []
     assert seen.total() == len(examples)

@@ -48,5 +48,6 @@ async def test_changing_with_it_or_by_a_condition_goes_on(strict: Client) -> Non
 async def test_a_worker_writes_its_own_results_again(strict: Client) -> None:
     worker = strict.calling_as(WORKER)
     for status in (201, 200):
-        sent = observation("Patient/a", id="o", note=[{"text": str(status)}])
+        note = [{"text": str(status)}]
+        sent = observation("Patient/a", id="o", status="preliminary", note=note)
         assert (await worker.put("Observation/o", sent)).status == status

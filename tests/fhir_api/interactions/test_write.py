@@ -13,7 +13,7 @@ from fhir_api.errors import FhirError
 from fhir_api.interactions.write import Change, new_id, save
 from store.interface import Write
 from store.sqlite import SqliteStore
-from tests.fhir_api.client import Client, patient
+from tests.fhir_api.client import OPERATOR, Client, patient
 
 STUDY: dict[str, Any] = {
     "resourceType": "ImagingStudy",
@@ -33,7 +33,7 @@ async def test_a_resource_and_archive_records_land_together(
     async def rebuild() -> tuple[Sequence[Change], Sequence[Write]]:
         return [Change(STUDY, None)], [record("1.2.3")]
 
-    (version,) = await save(client.api, rebuild)
+    (version,) = await save(client.api, rebuild, by=OPERATOR)
     assert version.version == 1
     assert (await client.get("ImagingStudy/s")).json["subject"] == {"reference": "Patient/a"}
     assert (await store.read("dicom:instance", "1.2.3")) is not None
@@ -47,7 +47,7 @@ async def test_an_invalid_resource_leaves_nothing_behind(
         return [Change({**STUDY, "status": "odd"}, None)], [record("1.2.3")]
 
     with pytest.raises(FhirError) as refused:
-        await save(client.api, rebuild)
+        await save(client.api, rebuild, by=OPERATOR)
     assert refused.value.status == 422
     assert await store.read("dicom:instance", "1.2.3") is None
 
@@ -60,7 +60,7 @@ async def test_racing_saves_rebuild_on_what_came_first(client: Client) -> None:
             study = {**STUDY, "numberOfInstances": count + 1}
             return [Change(study, current)], [record(str(number))]
 
-        await save(client.api, rebuild)
+        await save(client.api, rebuild, by=OPERATOR)
 
     await asyncio.gather(*(add(number) for number in range(10)))
     assert (await client.get("ImagingStudy/s")).json["numberOfInstances"] == 10
@@ -71,8 +71,8 @@ async def test_saving_what_is_stored_makes_no_version(client: Client) -> None:
     async def rebuild() -> tuple[Sequence[Change], Sequence[Write]]:
         return [Change(STUDY, await client.api.store.read("ImagingStudy", "s"))], []
 
-    (first,) = await save(client.api, rebuild)
-    (second,) = await save(client.api, rebuild)
+    (first,) = await save(client.api, rebuild, by=OPERATOR)
+    (second,) = await save(client.api, rebuild, by=OPERATOR)
     assert (first.version, second.version) == (1, 1)
 
 
@@ -89,7 +89,7 @@ async def test_a_conflict_that_never_ends_is_409_in_the_end(client: Client) -> N
         return [Change(patient(id="a", active=False), stale)], []
 
     with pytest.raises(FhirError) as refused:
-        await save(dataclasses.replace(client.api, options=options), rebuild)
+        await save(dataclasses.replace(client.api, options=options), rebuild, by=OPERATOR)
     assert (refused.value.status, asked) == (409, 3)
     assert (await client.get("Patient/a")).json["active"] is True
 

@@ -65,7 +65,9 @@ class Server:
             type, id = resource["resourceType"], resource["id"]
             current = await self.store.read(type, id)
             made = draft(self.api, type, json.dumps(resource).encode())
-            writes.append(await build_write(self.api, made, id, current, "PUT", base_url=BASE))
+            writes.append(
+                await build_write(self.api, made, id, current, "PUT", by=OPERATOR, base_url=BASE)
+            )
             if len(writes) == size:
                 await self.store.commit(Commit(tuple(writes)))
                 writes.clear()

@@ -67,6 +67,8 @@ def test_every_official_example_is_indexed_and_most_parameters_occur_in_one() ->
             continue
         for entry in entries_of(type_, resource, BASE):
             code = entry.param.partition(":")[0]
+            if not code:
+                continue  # what the server itself looks for
             assert code in parameters_of(type_), name
             occurring.add((type_, code))
     own = {

@@ -6,9 +6,16 @@ import json
 
 import pytest
 
-from fhir_api.access import NOBODY
 from fhir_api.search import criteria
-from store.query import AnyOf, Not, ReferredBy, RefersTo, TokenIs, restricted
+from store.query import (
+    NOTHING_MEETS,
+    AnyOf,
+    Not,
+    ReferredBy,
+    RefersTo,
+    TokenIs,
+    restricted,
+)
 from tests.fhir_api.search.server import Server, ids
 from tests.fhir_api.search.test_searchset import observation, patient
 
@@ -244,7 +251,11 @@ async def test_a_condition_of_a_conditional_create_may_be_a_chain(clinic: Server
 
 def test_what_may_be_seen_is_asked_at_both_ends_of_every_join():
     """The one place where a caller's rights get into a search: nothing is looked at that they do not cover."""
-    mine = {"Patient": (TokenIs("mine", None, "1"),), "Observation": (), "Organization": NOBODY}
+    mine = {
+        "Patient": (TokenIs("mine", None, "1"),),
+        "Observation": (),
+        "Organization": NOTHING_MEETS,
+    }
     where = (
         AnyOf(
             (
@@ -256,7 +267,7 @@ def test_what_may_be_seen_is_asked_at_both_ends_of_every_join():
     assert restricted("Patient", where, mine.__getitem__) == (
         AnyOf(
             (
-                RefersTo("organization", "Organization", NOBODY),
+                RefersTo("organization", "Organization", NOTHING_MEETS),
                 Not(
                     ReferredBy(
                         "Observation", "patient", (RefersTo("subject", "Patient", mine["Patient"]),)

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from fhir_api.access import OURSELVES
 from fhir_api.interactions.write import Change, save
 from imaging.archive.errors import StudyConflict
 from imaging.archive.imaging_study import imaging_study_id, started_at, study_identifier
@@ -27,7 +28,7 @@ async def write(api, resource: dict[str, Any]) -> None:
     async def rebuild():
         return [Change(resource, current)], []
 
-    await save(api, rebuild)
+    await save(api, rebuild, by=OURSELVES)
 
 
 def announced(**more: Any) -> dict[str, Any]:
