@@ -46,6 +46,9 @@ log = structlog.get_logger(__name__)
 
 BLOB_SWEEP_S = 3600.0
 RECORD_SWEEP_S = 600.0
+RECORD_GRACE_US = 3600 * 1_000_000
+"""A record stays so long after its end: no token that is taken though it has expired (oidc_clock_skew_s) may outlive its
+revocation, or what its launch was granted."""
 BLOB_GRACE_US = 24 * 3600 * 1_000_000
 """A blob that nothing names is left alone this long: its commit may still be on its way."""
 
@@ -215,7 +218,8 @@ async def _keep_sweeping_records(api: Api) -> None:
             for name in RECORDS:
                 removed = SWEPT_AT_ONCE
                 while removed == SWEPT_AT_ONCE:
-                    removed = await remove_ended(api.store, name, api.clock())
+                    ended_us = api.clock() - RECORD_GRACE_US
+                    removed = await remove_ended(api.store, name, ended_us)
         except StoreError as error:
             log.warning("record_sweep_failed", error=type(error).__name__)
 

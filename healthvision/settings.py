@@ -26,7 +26,6 @@ _ORIGIN = re.compile(
 _S = TypeVar("_S", bound=BaseSettings)
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-MOST_SKEW_S = 300.0
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
 
 
@@ -105,7 +104,7 @@ class Settings(BaseSettings):
     oidc_clock_skew_s: float = Field(
         30.0,
         ge=0,
-        le=MOST_SKEW_S,
+        le=300,
         description="Seconds by which clocks may differ when a token is looked at",
     )
     smart_client_id: str = Field(

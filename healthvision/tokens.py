@@ -18,7 +18,7 @@ from fhir_api.smart.local import Grant
 from fhir_api.smart.refusals import TokenRefused
 from fhir_api.smart.scopes import Level, resource_scope
 from healthvision.keys import deployment_key, is_deployment
-from healthvision.settings import MOST_SKEW_S, Settings
+from healthvision.settings import Settings
 from healthvision.trust import local_issuer
 from store.errors import StoreError
 from store.sqlite import SqliteStore
@@ -123,7 +123,7 @@ def revoke(settings: Settings, jti: str | None) -> int:
             return 1
         jti, expires_s = claims.jti, claims.exp
     try:
-        asyncio.run(_revoke(settings, jti, expires_s + MOST_SKEW_S, now_s))
+        asyncio.run(_revoke(settings, jti, expires_s, now_s))
     except StoreError as error:
         typer.echo(f"The token is still good: {error}.", err=True)
         return 1

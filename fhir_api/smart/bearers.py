@@ -84,7 +84,9 @@ class Bearers:
     async def _context(self, claims: Claims, now_s: float) -> LaunchContext:
         if self._trusted[claims.iss].tells_context:
             return own_context(claims)
-        kept = await context_of(self._store, claims.jti, int(now_s * 1_000_000))
+        # As long as the token is taken, so is what its launch was granted: it may be less than the token says.
+        kept_s = now_s - self._skew_s
+        kept = await context_of(self._store, claims.jti, int(kept_s * 1_000_000))
         return no_context(claims) if kept is None else kept
 
     def _remember(self, token_digest: bytes, known: _Known) -> None:

@@ -61,9 +61,9 @@ async def bearers(store: SqliteStore, issuer: Issuer, clock: Clock) -> AsyncIter
     return process(store, issuer, clock)
 
 
-def process(store: SqliteStore, issuer: Issuer, clock: Clock) -> Bearers:
+def process(store: SqliteStore, issuer: Issuer, clock: Clock, skew_s: float = 0.0) -> Bearers:
     trusted = {BASE: Trust(LOCAL, BASE, tells_context=True), issuer.url: Trust(issuer, BASE)}
-    return Bearers(store, trusted, base_url=BASE, skew_s=0.0, clock=clock)
+    return Bearers(store, trusted, base_url=BASE, skew_s=skew_s, clock=clock)
 
 
 async def shown(bearers: Bearers, token: str) -> Caller:
@@ -112,6 +112,22 @@ async def test_keycloaks_token_has_the_patient_of_its_launch_and_none_without(
     assert (other.patient, str(other.scopes[0])) == ("", "patient/*.rs")
     with pytest.raises(TokenRefused):
         await shown(bearers, provider.token(jti="launched", azp="another-app"))
+
+
+async def test_a_launch_lasts_as_long_as_its_token_is_taken(
+    store: SqliteStore, issuer: Issuer, clock: Clock, provider: Provider
+) -> None:
+    """Else a token would say more in the seconds of the skew than it was granted."""
+    expired_s = int(time.time()) - 10
+    launch = LaunchContext(
+        "imaging-viewer", "patient/Patient.r", expired_s * 1_000_000, patient="p1"
+    )
+    await store.commit(Commit(writes=(TOKENS.write("launched", launch, now_us()),)))
+    token = provider.token(jti="launched", exp=expired_s, scope="user/*.cruds")
+    caller = await shown(process(store, issuer, clock, skew_s=60.0), token)
+    assert list(map(str, caller.scopes or ())) == ["patient/Patient.r"]
+    with pytest.raises(TokenRefused):
+        await shown(process(store, issuer, clock), token)
 
 
 async def test_an_issuer_cannot_speak_for_another(bearers: Bearers, provider: Provider) -> None:
