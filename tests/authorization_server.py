@@ -47,7 +47,7 @@ class Client:
     """None: public, or by key."""
     key: Any = None
     """Public key of a client that signs its assertions."""
-    roles: tuple[str, ...] = ("clinician", "radiologist", "auditor", "operator")
+    roles: tuple[str, ...] = ("clinician", "radiologist", "auditor")
     """Of its users' roles, those that its tokens may carry."""
     service_roles: tuple[str, ...] = ()
     scopes: tuple[str, ...] = tuple(SCOPES.split())

@@ -64,7 +64,8 @@ async def posted(
     members = _members(body)
     if status == httpx.codes.OK:
         return members
-    error_code = members.get("error")
+    # Keycloak has several words for a client that did not prove who it is, and one status.
+    error_code = "invalid_client" if status == 401 else members.get("error")
     if error_code in PASSED_ON:
         sentence = SENTENCES.get(error_code, "The authorization server refuses the request.")
         raise OAuthError(error_code, sentence)

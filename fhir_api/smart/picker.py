@@ -104,7 +104,7 @@ async def _done(facade: Facade, id: str, kept: Kept[SignIn], form: Mapping[str, 
     record = kept.record
     is_emergency = record.authorization.purpose == EMERGENCY
     match form.get("do"):
-        case "search":
+        case "search" | "more":
             return await _found(facade, id, record, form)
         case "choose" if is_emergency:
             return await _reason_page(facade, id, record, form.get("patient", ""))
@@ -143,7 +143,8 @@ async def _found(facade: Facade, id: str, record: SignIn, form: Mapping[str, str
     if sought.get("birthdate") and not _DATE.fullmatch(sought["birthdate"]):
         problem = "Enter the date of birth as year-month-day: 1970-12-31."
         return _page(facade, id, record, sought, None, problem=problem)
-    query = form.get("more") or urlencode(
+    following = form.get("page", "") if form["do"] == "more" else ""
+    query = following or urlencode(
         {
             **{name: _literal(value) for name, value in sought.items() if value},
             "_sort": "family,given,birthdate",
@@ -163,10 +164,8 @@ async def _found(facade: Facade, id: str, record: SignIn, form: Mapping[str, str
         for entry in bundle.get("entry", ())
         if entry.get("resource", {}).get("resourceType") == "Patient"
     ]
-    following = next(
-        (link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), ""
-    )
-    return _page(facade, id, record, sought, patients, more=urlsplit(following).query)
+    more = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), "")
+    return _page(facade, id, record, sought, patients, more=urlsplit(more).query)
 
 
 def _literal(value: str) -> str:

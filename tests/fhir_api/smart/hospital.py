@@ -84,8 +84,8 @@ def hospital(data_dir: Path) -> Iterator[Hospital]:
             SERVER: Client((f"{url}/auth/callback",), secret=SERVER_SECRET),
         },
         users={
-            "house": User(PASSWORD, "Practitioner/house", ("clinician", "operator")),
-            "ray": User(PASSWORD, "Practitioner/ray", ("radiologist", "operator")),
+            "house": User(PASSWORD, "Practitioner/house", ("clinician",)),
+            "ray": User(PASSWORD, "Practitioner/ray", ("radiologist",)),
             "audrey": User(PASSWORD, "Practitioner/audrey", ("auditor",)),
             ANNA: User(PASSWORD, f"Patient/{ANNA}"),
         },

@@ -9,6 +9,7 @@ import jwt
 import pytest
 
 from fhir_api.smart.launches import LIFETIME_S
+from fhir_api.smart.oauth import STATUS
 from tests.deployment import OPERATOR_TOKEN
 from tests.fhir_api.smart.hospital import ANNA, BERT, PASSWORD, VIEWER, Hospital
 from tests.smart_flows import App, Browser, ehr_launch, make_launch
@@ -45,6 +46,18 @@ def test_the_token_opens_the_record(place: Hospital, browser: Browser) -> None:
     app = place.viewer()
     token = launched(place, browser, app).json()["access_token"]
     assert app.get(f"Patient/{ANNA}", token).status_code == 200
+
+
+def test_it_opens_no_other_patients_record(place: Hospital, browser: Browser) -> None:
+    app = place.viewer()
+    token = launched(place, browser, app).json()["access_token"]
+    assert app.get(f"Patient/{BERT}", token).status_code == 404
+    assert app.get("Patient?name=Quist&_total=accurate", token).json()["total"] == 1
+
+
+def test_the_same_token_without_the_facade_opens_nobodys(place: Hospital) -> None:
+    token = place.issuer.token_without_launch(VIEWER, "house", "patient/*.rs")
+    assert place.viewer().get(f"Patient/{ANNA}", token).status_code == 403
 
 
 def test_the_app_need_not_show_a_banner_where_the_ehr_says_so(
@@ -200,7 +213,7 @@ def test_what_cannot_be_launched_is_refused(place: Hospital, wish: dict[str, str
 
 def assert_refused(answer: httpx.Response, error: str) -> None:
     """RFC 6749 §5.2: JSON, whatever the issuer said, and nothing that could be used."""
-    assert answer.status_code == 401 if error == "invalid_client" else 400, answer.text
+    assert answer.status_code == STATUS.get(error, 400), answer.text
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
     assert set(answer.json()) == {"error", "error_description"}
