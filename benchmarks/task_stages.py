@@ -20,6 +20,7 @@ from benchmarks.machine import percentile, table
 from benchmarks.tasks import Site
 from imaging.formats import Limits, read
 from inference.client import FhirClient
+from inference.credential import BearerToken
 from inference.models.chest_xray_pneumonia import view
 from inference.models.chest_xray_pneumonia.explain import beside_scale, layers, map_picture
 from inference.models.registry import installed_model
@@ -144,7 +145,7 @@ async def _requests(
         site.order(study, "routine")
     model = reader.model
     with tempfile.TemporaryDirectory() as folder:
-        async with FhirClient(deployment.fhir, WORKER_TOKEN) as client:
+        async with FhirClient(deployment.fhir, BearerToken(WORKER_TOKEN)) as client:
             await introduce(client, model, "healthvision", "Benchmark")
             queue = OperationsQueue(
                 client, Worker("benchmark", (model.analysis,), (model.device,), 600)

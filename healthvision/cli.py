@@ -123,7 +123,9 @@ def worker(
 ) -> None:
     """Run an inference worker in the foreground: claim Tasks, analyse, report.
 
-    The credential is HEALTHVISION_WORKER_TOKEN.
+    The credential is the key in HEALTHVISION_WORKER_KEY_FILE, for which the worker gets tokens where the server's
+    .well-known/smart-configuration says (its client there is HEALTHVISION_WORKER_CLIENT_ID); without one,
+    HEALTHVISION_WORKER_TOKEN. `healthvision keycloak keypair` makes a key.
     """
     from healthvision.work import work
 
@@ -323,6 +325,24 @@ def token_revoke(
     from healthvision.tokens import revoke
 
     raise typer.Exit(revoke(_settings(data_dir=data_dir), jti))
+
+
+@keycloak_app.command("keypair")
+def keycloak_keypair(
+    file: Annotated[
+        Path, typer.Argument(dir_okay=False, help="File of the private key, which must not exist.")
+    ],
+) -> None:
+    """Make a key for workers: the private one in FILE, the public one (a JWK Set) beside it, for `bootstrap`."""
+    from healthvision.keycloak.keypair import write_keypair
+
+    try:
+        public = write_keypair(file)
+    except OSError as error:
+        errors.print(f"{error.filename}: {error.strerror}.", style="red", markup=False)
+        raise typer.Exit(1) from None
+    console.print(f"HEALTHVISION_WORKER_KEY_FILE={file}", highlight=False, markup=False)
+    console.print(f"HEALTHVISION_KEYCLOAK_WORKER_JWKS_FILE={public}", highlight=False, markup=False)
 
 
 @app.command("settings")

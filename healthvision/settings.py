@@ -84,6 +84,15 @@ class Settings(BaseSettings):
         repr=False,
         description="Bearer token of workers; random where it is not set (workers that serve starts are told it)",
     )
+    worker_key_file: Path | None = Field(
+        None,
+        description="Private key (PEM: P-384, or RSA) with which `healthvision worker` proves itself, instead of a token",
+    )
+    worker_client_id: str = Field(
+        "ai-worker",
+        min_length=1,
+        description="The worker's client at the issuer, where it has a key",
+    )
     base_url: str | None = Field(
         None,
         description="The server's address as clients see it, without /fhir; else made of host and port",

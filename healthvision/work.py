@@ -6,12 +6,14 @@ import asyncio
 import signal
 from importlib.metadata import version
 
+import httpx
 import typer
 import uvloop
 
 from healthvision import logs
 from healthvision.settings import EngineChoice, Settings
 from healthvision.supervisor import end_with_parent
+from inference.credential import BearerToken, KeyPair
 from inference.engines import EngineName
 from inference.engines.errors import EngineError
 from inference.errors import NotAllowed
@@ -27,9 +29,10 @@ def work(settings: Settings, url: str | None, *, supervised: bool) -> int:
         end_with_parent()
     logs.configure(settings.log_level, process="worker")
     engine = None if settings.engine is EngineChoice.AUTO else EngineName(settings.engine)
+    base_url = url or f"{settings.public_url}/fhir"
     options = WorkerOptions(
-        base_url=url or f"{settings.public_url}/fhir",
-        token=settings.worker_token,
+        base_url=base_url,
+        credential=_credential(settings, base_url, supervised=supervised),
         software=f"HealthVision {version('healthvision')}",
         engine=engine,
         out_of_scope=OutOfScope(settings.out_of_scope),
@@ -43,6 +46,13 @@ def work(settings: Settings, url: str | None, *, supervised: bool) -> int:
         typer.echo(f"The worker cannot work: {error}", err=True)
         return 1
     return 0
+
+
+def _credential(settings: Settings, base_url: str, *, supervised: bool) -> httpx.Auth:
+    """The key where one is set. The worker that ``serve`` starts beside itself has the deployment's own token."""
+    if settings.worker_key_file is None or supervised:
+        return BearerToken(settings.worker_token)
+    return KeyPair(base_url, settings.worker_client_id, settings.worker_key_file)
 
 
 async def _run(options: WorkerOptions, model: InstalledModel) -> None:

@@ -83,7 +83,7 @@ class FhirClient:
     def __init__(
         self,
         base_url: str,
-        token: str | None,
+        credential: httpx.Auth | None,
         *,
         patience: Patience | None = None,
         connections: int = 16,
@@ -91,8 +91,9 @@ class FhirClient:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._patience = patience or Patience()
-        self._authorization = {"authorization": f"Bearer {token}"} if token else {}
+        self._credential = credential
         self.http = httpx.AsyncClient(
+            auth=credential,
             transport=transport or Wire(connections),
             timeout=httpx.Timeout(30.0, connect=5.0, pool=None),
             follow_redirects=False,
@@ -119,9 +120,9 @@ class FhirClient:
         here, there = urlsplit(self.base_url), urlsplit(url)
         return (here.scheme, here.netloc) == (there.scheme, there.netloc)
 
-    def credential_for(self, url: str) -> Mapping[str, str]:
-        """The headers that authorise a request to ``url``: none for another server."""
-        return self._authorization if self.is_ours(url) else {}
+    def credential_for(self, url: str) -> httpx.Auth | None:
+        """What authorises a request to ``url``: nothing for another server."""
+        return self._credential if self.is_ours(url) else None
 
     async def read(self, type: str, id: str) -> Answer:
         return await self._try("GET", f"{type}/{_safe(id)}")
@@ -206,7 +207,7 @@ class FhirClient:
                 method,
                 f"{self.base_url}/{path}" if path else self.base_url,
                 content=body or None,
-                headers=headers | self._authorization,
+                headers=headers,
                 timeout=timeout,
             )
         except _NEVER_SENT as error:

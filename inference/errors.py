@@ -7,6 +7,7 @@ InferenceError
 │   └── Ambiguous          the connection ended after the request was sent: it may have been carried out
 ├── Refused                the server said no, with an OperationOutcome
 │   ├── NotAllowed         401, 403
+│   │   └── CredentialUnusable  the worker has nothing to show: no key, no place to get a token
 │   ├── Missing            404, 410
 │   └── Conflict           409, 412: somebody else came first
 ├── Incomplete             not all instances of the study are there yet
@@ -67,6 +68,14 @@ class Refused(InferenceError):
 
 class NotAllowed(Refused):
     category = "forbidden"
+
+
+class CredentialUnusable(NotAllowed):
+    """The worker has nothing to show: it is refused before it asks."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(401)
+        self.args = (text,)
 
 
 class Missing(Refused):

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import httpx
 import structlog
 
 from imaging.formats import Limits
@@ -67,7 +68,7 @@ class WorkerOptions:
     """One worker. ``base_url`` is the FHIR base of the server whose Tasks it does."""
 
     base_url: str
-    token: str | None
+    credential: httpx.Auth | None
     software: str
     """Name and version of the code, for Provenance."""
     engine: EngineName | None = None
@@ -97,7 +98,9 @@ async def run_worker(
     """
     reader = await asyncio.to_thread(_reader, options, installed)
     try:
-        async with FhirClient(options.base_url, options.token, connections=CONNECTIONS) as client:
+        async with FhirClient(
+            options.base_url, options.credential, connections=CONNECTIONS
+        ) as client:
             queue = await _ready(client, options, reader, stop)
             if queue is not None:
                 await _work(options, client, queue, reader, stop)

@@ -15,7 +15,8 @@ import httpx
 
 from healthvision.keycloak.errors import KeycloakError
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 120.0
+"""A client with hundreds of scopes is made in one request, which takes a busy Keycloak long."""
 MASTER = "master"
 """The realm whose administrators may manage every realm."""
 

@@ -181,11 +181,18 @@ def clients_wanted(site: Site) -> Iterator[ClientWanted]:
     )
     yield ClientWanted(
         {
-            **_client(SERVER, "The FHIR server itself: asks whether a token still holds"),
+            **_client(
+                SERVER, "The FHIR server itself: signs users in before it shows them patients"
+            ),
             "publicClient": False,
+            "standardFlowEnabled": True,
+            "redirectUris": [f"{site.fhir_url.removesuffix('/fhir')}/auth/callback"],
             "clientAuthenticatorType": "client-secret",
+            "attributes": {"pkce.code.challenge.method": "S256"},
             **_where_set("secret", site.server_secret),
         },
+        (*BASE_SCOPES, "profile"),
+        roles=("clinician", "radiologist", "auditor", "operator"),
     )
 
 

@@ -2,9 +2,10 @@
 
 Keycloak grants a scope only where a client scope of just this name exists; it has no wildcards. All there are would be
 13,857 of version 2 alone (149 types, 3 levels, 31 sets of interactions), which no Keycloak's console or discovery
-document stands. So: for every level, ``*`` with every set; and each of the types that imaging and its apps ask for with
-each single interaction (a union of which says any set), the sets that apps do ask for, and version 1's words.
-Scopes with a search restriction (``?…``) are not Keycloak's: the server narrows them.
+document stands. So: for every level, ``*`` with every set and version 1's words; and each of the types that imaging and its
+apps ask for with each single interaction, with ``rs`` and with ``cruds``. Single interactions together say any set: that is
+what our server asks Keycloak for where it does not know a set (``fhir_api/smart/granting.py``), and it narrows what has a
+search restriction (``?…``) itself.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ LETTERS = "cruds"
 EVERY_SET = tuple(
     "".join(chosen) for size in range(1, len(LETTERS) + 1) for chosen in combinations(LETTERS, size)
 )
-USUAL_SETS = ("c", "r", "u", "d", "s", "rs", "cu", "crus", "cruds")
+USUAL_SETS = (*LETTERS, "rs", "cruds")
 VERSION_1 = ("read", "write", "*")
 
 TYPES = (
@@ -64,5 +65,5 @@ def resource_scopes(level: str, types: Iterable[str] = TYPES) -> Iterator[str]:
     for interactions in (*EVERY_SET, *VERSION_1):
         yield f"{level}/*.{interactions}"
     for type in types:
-        for interactions in (*USUAL_SETS, *VERSION_1):
+        for interactions in USUAL_SETS:
             yield f"{level}/{type}.{interactions}"

@@ -170,7 +170,7 @@ class Archives:
     def _archive(self, address: str) -> Archive:
         if address not in self._known:
             http = httpx.AsyncClient(
-                headers=self._client.credential_for(address),
+                auth=self._client.credential_for(address),
                 transport=Wire(CONNECTIONS),
                 timeout=httpx.Timeout(60.0, connect=5.0),
                 trust_env=False,

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from inference.client import FhirClient, Patience
+from inference.credential import BearerToken
 from inference.errors import (
     Ambiguous,
     Busy,
@@ -52,7 +53,9 @@ class Server:
 
 def client(server: Server) -> FhirClient:
     patience = Patience(tries=3, first_s=0.0)
-    return FhirClient(BASE, "secret", patience=patience, transport=httpx.MockTransport(server))
+    return FhirClient(
+        BASE, BearerToken("secret"), patience=patience, transport=httpx.MockTransport(server)
+    )
 
 
 Ask = Callable[[FhirClient], Any]
@@ -135,15 +138,18 @@ async def test_if_match_is_sent_and_the_etag_is_read() -> None:
 
 
 async def test_the_credential_goes_to_its_own_server_alone() -> None:
-    async with client(Server(httpx.Response(200, json={}))) as fhir:
-        assert fhir.credential_for(f"{BASE}/Binary/1") == {"authorization": "Bearer secret"}
+    server = Server(httpx.Response(200, json={}))
+    async with client(server) as fhir:
+        await READ(fhir)
+        assert server.requests[0].headers["authorization"] == "Bearer secret"
+        assert fhir.credential_for(f"{BASE}/Binary/1") is not None
         for other in (
             "http://fhir.test.evil/fhir",
             "https://fhir.test/fhir",
             "http://fhir.test:8080/fhir",
             "http://fhir.test@evil/fhir",
         ):
-            assert fhir.credential_for(other) == {}
+            assert fhir.credential_for(other) is None
 
 
 @pytest.mark.parametrize("id", ["../Patient", "a/b", "a?x=1", "", "x" * 65])

@@ -19,6 +19,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian,
 
 from healthvision.app import build_app
 from healthvision.settings import Settings
+from inference.credential import BearerToken
 from inference.models.registry import InstalledModel
 from inference.worker import WorkerOptions, run_worker
 from terminology.analyses import ANALYSIS_SYSTEM
@@ -116,7 +117,7 @@ async def site(data_dir: Path) -> AsyncIterator[Site]:
 
 def worker_options(site: Site, **changes: Any) -> WorkerOptions:
     defaults: dict[str, Any] = {"lease_s": 6, "threads": 1, "software": "HealthVision test"}
-    return WorkerOptions(f"{site.url}/fhir", WORKER_TOKEN, **(defaults | changes))
+    return WorkerOptions(f"{site.url}/fhir", BearerToken(WORKER_TOKEN), **(defaults | changes))
 
 
 @asynccontextmanager

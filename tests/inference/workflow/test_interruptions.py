@@ -14,6 +14,7 @@ import pytest
 from imaging.formats import Limits
 from imaging.isolation import DecoderProcesses
 from inference.client import FhirClient, Patience
+from inference.credential import BearerToken
 from inference.models.chest_xray_pneumonia.view import ready
 from inference.models.registry import InstalledModel
 from inference.worker import run_worker
@@ -89,7 +90,9 @@ async def bench(here: Site, model: InstalledModel, directory: Path) -> AsyncIter
     wire = Wire()
     base_url = f"{here.url}/fhir"
     patience = Patience(first_s=0.01)
-    async with FhirClient(base_url, WORKER_TOKEN, transport=wire, patience=patience) as client:
+    async with FhirClient(
+        base_url, BearerToken(WORKER_TOKEN), transport=wire, patience=patience
+    ) as client:
         with Reader(model, threads=1) as reader:
             queue = await choose_queue(
                 client, Worker(directory.name, ("chest-xray-pneumonia",), (DEVICE,), 6)
