@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_api.access import WORKER_WRITES
+from fhir_api.roles import WORKER_WRITES
 from fhir_api.smart.scopes import resource_scope
 from healthvision.keycloak.realm import Site, client_scopes_wanted, clients_wanted
 from healthvision.keycloak.resource_scopes import LETTERS, LEVELS, TYPES, resource_scopes

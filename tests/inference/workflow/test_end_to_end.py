@@ -85,14 +85,13 @@ async def test_what_the_requester_wrote_in_the_task_stays_as_it_was(
     body = (
         '{"resourceType":"Task","status":"requested","intent":"order","code":{"coding":[{"system":'
         '"urn:healthvision:analysis","code":"chest-xray-pneumonia"}]},"focus":{"reference":"%s"},'
-        '"input":[{"type":{"text":"dose"},"valueDecimal":1.10}],"output":[{"type":{"text":"mine"},'
-        '"valueString":"kept"}]}'
+        '"input":[{"type":{"text":"dose"},"valueDecimal":1.10}],"note":[{"text":"kept"}]}'
     )
     headers = {"content-type": "application/fhir+json"}
     posted = await here.http.post("/fhir/Task", content=body % study, headers=headers)
     async with worker(here, model):
         task = await here.settled(posted.json()["id"])
-    assert task["output"][0]["valueString"] == "kept"
+    assert task["note"] == [{"text": "kept"}]
     stored = await here.http.get(f"/fhir/Task/{task['id']}")
     assert '"valueDecimal":1.10' in stored.text
 
