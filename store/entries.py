@@ -24,6 +24,9 @@ class TokenEntry(msgspec.Struct, frozen=True, gc=False):
     identifying: bool = False
     """Hardly any two resources share it (an identifier, a phone number, a UID): a backend need not keep what has it
     in order of update. It changes the cost of a search and never its answer."""
+    guarding: bool = False
+    """What identifies and is what conditions of writes ask for (If-None-Exist by identifier): a backend that lets others
+    wait for their place in the index does not let this one."""
 
 
 class StringEntry(msgspec.Struct, frozen=True, gc=False):

@@ -111,7 +111,7 @@ def identifier_token(add: Add, params: Params, value: Json) -> None:
     label = normalise(text) if text else ""
     system = _text(value, "system")
     for param in params:
-        add(TokenEntry(param, system, number, label, identifying=True))
+        add(TokenEntry(param, system, number, label, identifying=True, guarding=True))
     codings = concept.get("coding")
     for coding in codings if type(codings) is list else ():
         if type(coding) is dict and _text(coding, "code") is not None:

@@ -223,7 +223,7 @@ class Group:
         if entries is None:
             entries = self._entries[type] = EntryRows()
         if superseded:
-            entries.superseded.append(superseded)
+            entries.supersede(superseded)
         if live:
             entries.add(self._names, type, rid, updated, write.entries)
         current.version, current.sequence, current.kept = (

@@ -28,7 +28,7 @@ from store.query import (
     WithinTree,
 )
 from store.sqlite.matches import ANY_ROW, NOTHING, OfValue, Sql, joined, match_of
-from store.sqlite.names import Kind, Names
+from store.sqlite.names import Identifying, Kind, Names
 
 TABLE_OF = {
     Kind.TOKEN: "term_entry",
@@ -170,7 +170,7 @@ class Compiler:
 
     def is_identifying(self, pid: int) -> bool:
         """Whether the rows of a parameter are missing in the order of update."""
-        return self._names.is_identifying(pid)
+        return self._names.identifying(pid) is not Identifying.NO
 
     def _present(self, condition: Present) -> Sql:
         if self.type is None:

@@ -34,7 +34,7 @@ _COMPOSITES = _Table(
 
 
 def write_identifying(connection: sqlite3.Connection, entries: EntryRows) -> None:
-    """Makes those of ``entries`` that identify the identifying rows of their resources."""
+    """Makes those of ``entries`` that are written at once the identifying rows of their resources."""
     new: Sequence[tuple[Any, ...]] = tuple(entries.identifying)
     if entries.superseded:
         new = _replace(connection, _IDENTIFYING, new, dumps(entries.superseded))
@@ -42,7 +42,8 @@ def write_identifying(connection: sqlite3.Connection, entries: EntryRows) -> Non
 
 
 def write(connection: sqlite3.Connection, batch: Batch) -> None:
-    """Makes the rows of the batch the other rows of their resources."""
+    """Makes the rows of the batch the other rows of their resources; those that identify are added."""
+    _insert(connection, _IDENTIFYING, _TERM, batch.identifying)
     rows: tuple[tuple[_Table, Sequence[tuple[Any, ...]]], ...] = (
         (_TERMS, batch.terms),
         (_TEXTS, batch.texts),

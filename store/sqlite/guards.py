@@ -1,7 +1,7 @@
 # ruff: noqa: S608 - the pieces are the compiler's own; every value is bound
 """The guards of a group of commits: what conditional creates and updates rest on.
 
-Most ask for one token that identifies (``identifier=…``). Those are looked up together when the transaction begins, and
+Most ask for one token that is never pending (``identifier=…``). Those are looked up together when the transaction begins, and
 hold unless the group itself has written something that the token finds. Any other guard is a search of its own, after
 all that stands before it is written.
 """
@@ -18,7 +18,7 @@ from store.query import TokenIs
 from store.sqlite.conditions import Compiler
 from store.sqlite.matches import Sql
 from store.sqlite.names import Names
-from store.sqlite.pending import is_identifying
+from store.sqlite.pending import stands_at_once
 
 _SIZES = (1, 2, 4, 8, 16)
 """How many are looked up in one statement: few texts, so that they stay prepared."""
@@ -39,7 +39,7 @@ class Guards:
         """(type, param, code) of their entries."""
 
     def prefetch(self, guards: Iterable[Guard]) -> None:
-        """Looks up those that ask for one token that identifies, before anything of the group is written."""
+        """Looks up those that ask for one token that is never pending, before anything of the group is written."""
         lookups = [(_lookup(guard, self._names), guard) for guard in guards]
         known = [(sql, guard) for sql, guard in lookups if sql is not None]
         known.sort(key=lambda pair: pair[0].text)
@@ -89,7 +89,7 @@ def _lookup(guard: Guard, names: Names) -> Sql | None:
     (token,) = guard.where
     if not isinstance(token, TokenIs) or token.code is None:
         return None
-    if not is_identifying(names, guard.type, token):
+    if not stands_at_once(names, guard.type, token):
         return None
     rids = Compiler(names, guard.type).rids(token)
     if rids is None:

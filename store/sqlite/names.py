@@ -30,6 +30,16 @@ class Kind(IntEnum):
     COMPOSITE = 10
 
 
+class Identifying(IntEnum):
+    """How the rows of a parameter stand; kept in ``param.identifying``, so never renumber."""
+
+    NO = 0
+    AT_ONCE = 1
+    """In no order of update, and never pending."""
+    WAITS = 2
+    """In no order of update; those of a new resource may be pending."""
+
+
 class Names:
     """Looks numbers up; ``add`` and ``add_param`` make new ones, inside the writer's transaction."""
 
@@ -38,7 +48,7 @@ class Names:
         self._names: dict[str, int] = {}
         self._texts: dict[int, str] = {}
         self._params: dict[tuple[int, str, Kind], int] = {}
-        self._identifying: set[int] = set()
+        self._identifying: dict[int, Identifying] = {}
         self._added_names: list[str] = []
         self._added_params: list[tuple[int, str, Kind]] = []
 
@@ -79,28 +89,28 @@ class Names:
             if row is None:
                 return None
             number = self._params[key] = int(row[0])
-            if row[1]:
-                self._identifying.add(number)
+            self._identifying[number] = Identifying(row[1])
         return number
 
-    def add_param(self, type: int, name: str, kind: Kind, *, identifying: bool = False) -> int:
+    def add_param(
+        self, type: int, name: str, kind: Kind, identifying: Identifying = Identifying.NO
+    ) -> int:
         """``identifying`` is what the parameter's first entry said; what later ones say changes nothing."""
         key = (type, name, kind)
         number = self._params.get(key) or self.find_param(type, name, kind)
         if number is None:
             cursor = self._connection.execute(
                 "INSERT INTO param (type, name, kind, identifying) VALUES (?, ?, ?, ?)",
-                (type, name, int(kind), identifying),
+                (type, name, int(kind), int(identifying)),
             )
             number = self._params[key] = cursor.lastrowid or 0
-            if identifying:
-                self._identifying.add(number)
+            self._identifying[number] = identifying
             self._added_params.append(key)
         return number
 
-    def is_identifying(self, param: int) -> bool:
-        """Whether the rows of a parameter, found or added before, stand in no order of update."""
-        return param in self._identifying
+    def identifying(self, param: int) -> Identifying:
+        """How the rows of a parameter, found or added before, stand."""
+        return self._identifying[param]
 
     def kinds_of(self, type: int, name: str) -> list[tuple[Kind, int]]:
         """Every (kind, number) under which the parameter has entries."""
@@ -121,7 +131,7 @@ class Names:
             if number is not None:
                 self._texts.pop(number, None)
         for key in self._added_params:
-            self._identifying.discard(self._params.pop(key, 0))
+            self._identifying.pop(self._params.pop(key, 0), None)
         self.committed()
 
     def _remember(self, text: str, number: int) -> int:

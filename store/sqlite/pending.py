@@ -2,7 +2,7 @@
 """Entry rows that are committed and stand in no index yet.
 
 A group of a few commits changes a page for nearly every value its resources have: it costs a hundred times a hundred
-bytes to say one. So its rows, but for those that identify, are kept here as one blob for each type, and merged into the
+bytes to say one. So its rows, but for those that guards ask for, are kept here as one blob for each type, and merged into the
 entry tables a hundred resources at a time, or as soon as a search asks for them. ``settled_or_marked`` is how a search
 learns, in its own snapshot, whether anything of its types is pending; ADR 16.
 """
@@ -31,7 +31,7 @@ from store.query import (
 )
 from store.sqlite import entry_changes
 from store.sqlite.matches import Sql
-from store.sqlite.names import Kind, Names
+from store.sqlite.names import Identifying, Kind, Names
 from store.sqlite.rows import Batch, EntryRows
 
 MARK = b""
@@ -67,6 +67,7 @@ def _joined(batches: Sequence[Batch]) -> Batch:
     current.reverse()
     return Batch(
         sorted(superseded),
+        list(chain.from_iterable(b.identifying for b in current)),
         list(chain.from_iterable(b.terms for b in current)),
         list(chain.from_iterable(b.texts for b in current)),
         list(chain.from_iterable(b.dates for b in current)),
@@ -78,6 +79,7 @@ def _joined(batches: Sequence[Batch]) -> Batch:
 def _without(batch: Batch, rids: set[int]) -> Batch:
     return Batch(
         batch.superseded,
+        [row for row in batch.identifying if row[0] not in rids],
         [row for row in batch.terms if row[0] not in rids],
         [row for row in batch.texts if row[0] not in rids],
         [row for row in batch.dates if row[0] not in rids],
@@ -101,7 +103,7 @@ def marking(names: Names, statement: Sql, columns: int, types: Iterable[str]) ->
 
 
 def indexed_types(names: Names, query: Query) -> set[str]:
-    """The types of whose resources a query asks more than what identifies them."""
+    """The types of whose resources a query asks what may be pending."""
     types: set[str] = set()
     if any(key.param is not None for key in query.sort):
         types.add(query.type)
@@ -118,7 +120,7 @@ def _add_indexed(names: Names, type: str, where: Iterable[Condition], types: set
         elif isinstance(condition, Not):
             _add_indexed(names, type, (condition.condition,), types)
         elif isinstance(condition, TokenIs | TokenIn):
-            if not is_identifying(names, type, condition):
+            if not stands_at_once(names, type, condition):
                 types.add(type)
         else:
             types.add(type)
@@ -127,8 +129,8 @@ def _add_indexed(names: Names, type: str, where: Iterable[Condition], types: set
                 _add_indexed(names, condition.type, condition.where, types)
 
 
-def is_identifying(names: Names, type: str, condition: TokenIs | TokenIn) -> bool:
+def stands_at_once(names: Names, type: str, condition: TokenIs | TokenIn) -> bool:
     """Whether the rows that meet the condition are never pending."""
     number = names.find(type)
     pid = None if number is None else names.find_param(number, condition.param, Kind.TOKEN)
-    return pid is None or names.is_identifying(pid)
+    return pid is None or names.identifying(pid) is Identifying.AT_ONCE

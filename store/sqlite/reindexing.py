@@ -58,10 +58,10 @@ def reindex(connection: sqlite3.Connection, names: Names, resources: Sequence[Re
         ).fetchone()
         if current is not None and type is not None:
             rid, updated = current
+            rows.supersede(rid)
             rows.add(names, type, rid, updated, resource.entries)
             done.append((names.add(resource.edition) if resource.edition else NO_SYSTEM, rid))
     if done:
-        rows.superseded.extend(rid for _, rid in done)
         pending.merge(connection)
         entry_changes.write_identifying(connection, rows)
         entry_changes.write(connection, rows.batch())

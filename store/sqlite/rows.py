@@ -1,6 +1,6 @@
 """Index entries → rows of the entry tables.
 
-Rows of two sorts: those of what identifies a resource, and all others, which may wait (``pending.py``).
+Rows of two sorts: those that are written at once, and all others, which may wait (``pending.py``).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from store.entries import (
     StringEntry,
     TokenEntry,
 )
-from store.sqlite.names import NO_SYSTEM, Kind, Names
+from store.sqlite.names import NO_SYSTEM, Identifying, Kind, Names
 
-Identifying = tuple[int, int, str, int]
+IdentifyingRow = tuple[int, int, str, int]
 Term = tuple[int, int, str, int, int]
 Text = tuple[int, int, str, str]
 Date = tuple[int, int, int, int]
@@ -34,10 +34,12 @@ Composite = tuple[
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
-    """Rows of several resources, without those that identify; each begins with the resource's number."""
+    """Rows of several resources that may wait; each begins with the resource's number."""
 
     superseded: list[int]
     """The resources, deleted ones too, that may have other rows by now."""
+    identifying: list[IdentifyingRow]
+    """Of resources that had none before."""
     terms: list[Term]
     texts: list[Text]
     dates: list[Date]
@@ -51,26 +53,37 @@ class EntryRows:
     def __init__(self) -> None:
         self.superseded: list[int] = []
         """Resources, deleted ones too, that had rows before."""
-        self.identifying: dict[Identifying, None] = {}
+        self.identifying: dict[IdentifyingRow, None] = {}
+        """Those that are written at once; of what is superseded, all."""
+        self.waiting: dict[IdentifyingRow, None] = {}
         self.terms: dict[Term, None] = {}
         self.texts: dict[Text, None] = {}
         self.dates: dict[Date, None] = {}
         self.amounts: dict[Amount, None] = {}
         self.composites: dict[Composite, None] = {}
 
+    def supersede(self, rid: int) -> None:
+        """The resource had rows before."""
+        self.superseded.append(rid)
+
     def add(
         self, names: Names, type: int, rid: int, updated: int, entries: Iterable[Entry]
     ) -> None:
+        """Rows of a resource; it is superseded before, if it is."""
+        is_new = not (self.superseded and self.superseded[-1] == rid)
         terms, texts, dates, amounts = self.terms, self.texts, self.dates, self.amounts
         composites = self.composites
         for entry in entries:
             if isinstance(entry, TokenEntry):
-                pid = names.add_param(type, entry.param, Kind.TOKEN, identifying=entry.identifying)
+                pid = names.add_param(type, entry.param, Kind.TOKEN, _identifying(entry))
                 system = NO_SYSTEM if not entry.system else names.add(entry.system)
-                if names.is_identifying(pid):
-                    self.identifying[rid, pid, entry.code, system] = None
-                else:
+                identifying = names.identifying(pid)
+                if identifying is Identifying.NO:
                     terms[rid, pid, entry.code, system, updated] = None
+                elif is_new and identifying is Identifying.WAITS:
+                    self.waiting[rid, pid, entry.code, system] = None
+                else:
+                    self.identifying[rid, pid, entry.code, system] = None
                 if entry.text:
                     pid = names.add_param(type, entry.param, Kind.TOKEN_TEXT)
                     texts[rid, pid, entry.text, ""] = None
@@ -101,15 +114,22 @@ class EntryRows:
                 terms[rid, pid, entry.uri, NO_SYSTEM, updated] = None
 
     def batch(self) -> Batch:
-        """All but what identifies."""
+        """All that may wait."""
         return Batch(
             self.superseded,
+            list(self.waiting),
             list(self.terms),
             list(self.texts),
             list(self.dates),
             list(self.amounts),
             list(self.composites),
         )
+
+
+def _identifying(entry: TokenEntry) -> Identifying:
+    if not entry.identifying:
+        return Identifying.NO
+    return Identifying.AT_ONCE if entry.guarding else Identifying.WAITS
 
 
 def _reference(entry: ReferenceEntry) -> Iterable[tuple[Kind, str, str | None]]:

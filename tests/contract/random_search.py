@@ -112,7 +112,7 @@ ENTRY: st.SearchStrategy[Entry] = st.one_of(
     st.one_of(*(_composite(p, _token_entry, second) for p, second in _SECOND_ENTRIES.items())),
     _composite("triple", _token_entry, _number_entry, _number_entry),
     st.builds(TokenEntry, st.just("status"), _system, _text, _text),
-    st.builds(TokenEntry, st.just("code"), _system, _text, _text, st.booleans()),
+    st.builds(TokenEntry, st.just("code"), _system, _text, _text, st.booleans(), st.booleans()),
     st.builds(StringEntry, st.just("name"), _text, _text),
     _reference("subject"),
     _reference("focus"),

@@ -34,11 +34,13 @@ from tests.contract.search_examples import (
 )
 from tests.contract.writes import commit, made
 
-NUMBER = TokenEntry("identifier", "urn:mrn", "1", identifying=True)
+NUMBER = TokenEntry("identifier", "urn:mrn", "1", identifying=True, guarding=True)
+PHONE = TokenEntry("phone", "phone", "2", identifying=True)
 STATUS = TokenEntry("status", "urn:s", "final")
 BY_NUMBER = TokenIs("identifier", "urn:mrn", "1")
+BY_PHONE = TokenIs("phone", None, "2")
 BY_STATUS = TokenIs("status", "urn:s", "final")
-ENTRIES: tuple[Entry, ...] = (NUMBER, STATUS, DateEntry("date", 5, 6))
+ENTRIES: tuple[Entry, ...] = (NUMBER, PHONE, STATUS, DateEntry("date", 5, 6))
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ async def test_guards_find_what_is_pending(
     await guards_equal_a_plain_loop(store, stored, questions)
 
 
-async def test_what_identifies_is_found_without_merging(store: SqliteStore) -> None:
+async def test_what_guards_ask_for_is_found_without_merging(store: SqliteStore) -> None:
     await store.commit(commit(made("Patient", "p", entries=ENTRIES)))
     assert await ids(store, "Patient", BY_NUMBER) == ["p"]
     guard = Guard("Patient", (BY_NUMBER,), ())
@@ -96,6 +98,7 @@ async def test_what_identifies_is_found_without_merging(store: SqliteStore) -> N
     ("type", "where", "sort"),
     [
         ("Patient", (BY_STATUS,), ()),
+        ("Patient", (BY_PHONE,), ()),
         ("Patient", (BY_NUMBER,), (SortKey(SortField.DATE, "date"),)),
         ("Patient", (RefersTo("part-of", "Task", (BY_STATUS,)),), ()),
         ("Patient", (WithinTree("part-of", "Task", "t", "part-of", above=False),), ()),
@@ -112,6 +115,17 @@ async def test_a_search_of_the_type_or_through_it_merges(
     await store.commit(commit(made("Patient", "p", entries=ENTRIES)))
     await store.search(Query(type, where, sort))
     assert pending(store) == 0
+
+
+async def test_a_number_that_is_given_up_or_taken_while_it_is_pending(store: SqliteStore) -> None:
+    await store.commit(commit(made("Patient", "p", entries=(NUMBER, PHONE))))
+    await store.commit(commit(made("Patient", "q", entries=(NUMBER,))))
+    await store.commit(commit(made("Patient", "p", version=2, entries=(STATUS,))))
+    await store.commit(commit(made("Patient", "q", version=2, entries=(PHONE, STATUS))))
+    assert await ids(store, "Patient", BY_PHONE) == ["q"]
+    assert await ids(store, "Patient", BY_NUMBER) == []
+    await store.commit(commit(made("Patient", "q", version=3, method="DELETE", content=b"")))
+    assert await ids(store, "Patient", BY_PHONE) == []
 
 
 async def test_a_search_of_another_type_does_not_merge(store: SqliteStore) -> None:
