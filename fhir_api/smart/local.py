@@ -70,7 +70,9 @@ class LocalIssuer:
             "iss": self.url,
             "aud": self.url,
             "sub": grant.user or grant.client,
-            "jti": secrets.token_urlsafe(16),
+            "jti": secrets.token_hex(
+                16
+            ),  # hexadecimal: an argument of the command line never begins with a dash
             "iat": now_s,
             "exp": now_s + grant.lifetime_s,
             "client_id": grant.client,
