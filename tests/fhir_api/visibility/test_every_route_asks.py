@@ -89,7 +89,6 @@ def is_methods(value: object) -> bool:
         "no scopes",
         "no resource scopes",
         "no patient",
-        "restriction unknown",
         "no role",
         "no service",
     ],
