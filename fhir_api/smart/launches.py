@@ -18,6 +18,7 @@ from starlette.responses import Response
 from fhir_api.access import Caller
 from fhir_api.http import Request as FhirRequest
 from fhir_api.routes import handle
+from fhir_api.smart.callers import relative_user
 from fhir_api.smart.facade import Facade
 from fhir_api.smart.oauth import OAuthError, body_of, json_answer
 from fhir_api.smart.records import Kept, Kind
@@ -72,6 +73,8 @@ async def make_launch(facade: Facade, request: Request) -> Response:
             "The body is JSON with patient, encounter, intent, need_patient_banner, client, user."
         )
         raise OAuthError("invalid_request", text) from error
+    if wish.user and not relative_user(wish.user, facade.fhir_url):
+        raise OAuthError("invalid_request", "user is a person on this server: Practitioner/1.")
     if wish.intent and not _INTENT.fullmatch(wish.intent):
         raise OAuthError("invalid_request", "intent is a short text of plain characters.")
     await _check_context(facade, caller, wish)
@@ -83,7 +86,7 @@ async def make_launch(facade: Facade, request: Request) -> Response:
         intent=wish.intent,
         need_patient_banner=wish.need_patient_banner,
         client=wish.client or "",
-        user=wish.user or caller.user,
+        user=relative_user(wish.user or "", facade.fhir_url) or caller.user,
         subject="" if wish.user else caller.subject if caller.user else "",
     )
     launch_handle = secrets.token_urlsafe(32)

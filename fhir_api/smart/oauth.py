@@ -9,9 +9,10 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, unquote_plus
 
+import msgspec
 import orjson
 import structlog
 from starlette.requests import Request
@@ -152,6 +153,8 @@ class Credentials:
     form: dict[str, str]
     authorization: str = ""
     """The Authorization header, where it is Basic."""
+    audiences: tuple[str, ...] = ()
+    """Whom a client assertion says that it is for."""
 
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -166,6 +169,7 @@ def credentials_of(request: Request, form: Mapping[str, str]) -> Credentials:
         OAuthError: it says nothing, or two things.
     """
     names = ("client_id", "client_secret", "client_assertion", "client_assertion_type")
+    audiences: tuple[str, ...] = ()
     given = {name: form[name] for name in names if name in form}
     said = {form["client_id"]} if "client_id" in form else set()
     authorization = request.headers.get("authorization", "")
@@ -175,10 +179,11 @@ def credentials_of(request: Request, form: Mapping[str, str]) -> Credentials:
     if "client_assertion" in form:
         if form.get("client_assertion_type") != ASSERTION:
             raise OAuthError("invalid_request", f"client_assertion_type has to be {ASSERTION}.")
-        said.add(_subject(form["client_assertion"]))
+        subject, audiences = _asserted(form["client_assertion"])
+        said.add(subject)
     if len(said) != 1 or sum((basic, "client_secret" in form, "client_assertion" in form)) > 1:
         raise OAuthError("invalid_client", "Say which client you are, in one way (client_id).")
-    return Credentials(said.pop(), given, authorization if basic else "")
+    return Credentials(said.pop(), given, authorization if basic else "", audiences)
 
 
 def _basic_user(encoded: str) -> str:
@@ -191,13 +196,16 @@ def _basic_user(encoded: str) -> str:
     return unquote_plus(user)
 
 
-def _subject(assertion: str) -> str:
-    """``sub`` of a JWT that nobody has verified yet."""
+class _Assertion(msgspec.Struct, frozen=True):
+    sub: Annotated[str, msgspec.Meta(min_length=1)]
+    aud: str | tuple[str, ...] = ()
+
+
+def _asserted(assertion: str) -> tuple[str, tuple[str, ...]]:
+    """``sub`` and ``aud`` of a JWT that nobody has verified yet."""
     try:
-        claims = orjson.loads(base64.urlsafe_b64decode(assertion.split(".")[1] + "=="))
-        subject = claims["sub"]
-    except (IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
+        payload = base64.urlsafe_b64decode(assertion.split(".")[1] + "==")
+        claims = msgspec.json.decode(payload, type=_Assertion)
+    except (IndexError, ValueError, RecursionError) as error:
         raise OAuthError("invalid_client", "The client assertion is no JWT with a sub.") from error
-    if not isinstance(subject, str) or not subject:
-        raise OAuthError("invalid_client", "The client assertion is no JWT with a sub.")
-    return subject
+    return claims.sub, (claims.aud,) if isinstance(claims.aud, str) else claims.aud

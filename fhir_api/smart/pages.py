@@ -20,11 +20,11 @@ main{max-width:60rem;margin:1.5em auto;padding:1.5em;background:#fff;border:1px 
 h1{font-size:1.4em;margin:0 0 .5em}h2{font-size:1.1em;margin:1.5em 0 .5em}
 .fields{display:flex;flex-wrap:wrap;gap:1em;margin-bottom:1em}
 label{display:block;flex:1 1 12rem;font-weight:600;margin-bottom:.75em}
-input,textarea{display:block;width:100%;margin-top:.25em;padding:.5em;font:inherit;border:1px solid #5b6b7a;border-radius:4px}
+input,textarea{display:block;width:100%;margin-top:.25em;padding:.5em;font:inherit;font-weight:400;border:1px solid #5b6b7a;border-radius:4px}
 button,.button{display:inline-block;padding:.5em 1em;font:inherit;font-weight:600;color:#fff;background:#10324a;border:1px solid #10324a;border-radius:4px;cursor:pointer;text-decoration:none}
 button.quiet{color:#10324a;background:#fff}button.danger{background:#9b1c1c;border-color:#9b1c1c}
 :focus-visible{outline:3px solid #e08a00;outline-offset:2px}
-table{width:100%;border-collapse:collapse}th,td{padding:.5em;text-align:left;vertical-align:top;border-bottom:1px solid #d5dbe1;font-weight:400}
+.table{overflow-x:auto}table{width:100%;border-collapse:collapse;overflow-wrap:normal}th,td{padding:.5em;text-align:left;vertical-align:top;border-bottom:1px solid #d5dbe1;font-weight:400}
 thead th{font-weight:600}tbody th{font-weight:600}
 form{margin:.5em 0}td form{margin:0}
 .warning,[role=alert]{padding:.75em 1em;border-left:4px solid #9b1c1c;background:#fdf0f0}

@@ -9,24 +9,38 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_api.errors import FhirError
 from fhir_api.smart.authorizations import PENDING, Authorization, Pending, challenge_of
 from fhir_api.smart.backchannel import posted
-from fhir_api.smart.callers import relative_user
+from fhir_api.smart.callers import caller_of, relative_user
 from fhir_api.smart.claims import Claims
 from fhir_api.smart.contexts import REFRESH_TOKENS, TOKENS, LaunchContext, renewing
 from fhir_api.smart.facade import Facade
-from fhir_api.smart.granting import LAUNCH_ENCOUNTER, OFFLINE, ONLINE, asked_of_issuer, granted
+from fhir_api.smart.granting import (
+    LAUNCH_ENCOUNTER,
+    LAUNCH_PATIENT,
+    OFFLINE,
+    ONLINE,
+    asked_of_issuer,
+    granted,
+)
+from fhir_api.smart.launches import readable
 from fhir_api.smart.oauth import Credentials, OAuthError, credentials_of, form_of, json_answer
 from fhir_api.smart.records import Kept
+from fhir_api.smart.refusals import TokenRefused
+from fhir_api.smart.sign_in import PAGE_SCOPES
 from store.errors import VersionConflict
 from store.interface import Commit, Write
+
+log = structlog.get_logger(__name__)
 
 MOST_TOKEN = 16 * 1024
 INVALID_GRANT = OAuthError(
@@ -85,13 +99,26 @@ async def _by_code(
             "code_verifier": verifier,
         },
     )
-    claims = await facade.verify(answer["access_token"])
+    claims = await _verified(facade, answer)
     try:
         context = _context(facade, authorization, claims, answer)
+        await _may_see(facade, context, claims)
         return await _kept(facade, context, claims, answer, (_used(kept, facade),))
-    except (OAuthError, VersionConflict) as error:
+    except (OAuthError, TokenRefused, VersionConflict) as error:
         await _withdraw(facade, credentials, answer)
         raise INVALID_GRANT from error
+
+
+async def _may_see(facade: Facade, context: LaunchContext, claims: Claims) -> None:
+    """A launch opens no patient whom the user may not see: whatever the EHR or app asked for.
+
+    Raises:
+        OAuthError: the user may not.
+    """
+    if context.patient:
+        caller = caller_of(claims, context, facade.fhir_url)
+        looking = replace(caller, scopes=PAGE_SCOPES, patient="")
+        await readable(facade, looking, "Patient", context.patient)
 
 
 def _used(kept: Kept[Pending], facade: Facade) -> Write:
@@ -105,15 +132,12 @@ def _context(
     """What the launch is granted, now that it is known who has signed in.
 
     Raises:
-        OAuthError: another client's token, another user than the launch is for, or another patient than the user.
+        OAuthError: another client's token, or another user than the launch is for.
     """
     user = relative_user(claims.fhirUser, facade.fhir_url)
     if claims.azp != authorization.client:
         raise INVALID_GRANT
     if authorization.subject not in {"", claims.sub} or authorization.user not in {"", user}:
-        raise INVALID_GRANT
-    is_patient = user.startswith("Patient/")
-    if is_patient and authorization.patient and user != f"Patient/{authorization.patient}":
         raise INVALID_GRANT
     by_issuer = str(answer.get("scope") or claims.scope).split()
     scopes = granted(_meant(authorization), by_issuer)
@@ -134,8 +158,10 @@ def _context(
 def _meant(authorization: Authorization) -> list[str]:
     """The scopes of launches only as far as there was one of that kind."""
     missing = set()
+    if authorization.purpose:
+        missing |= {OFFLINE, ONLINE}  # an emergency ends with its token
     if not authorization.patient:
-        missing.add("launch/patient")
+        missing.add(LAUNCH_PATIENT)
     if not authorization.encounter:
         missing.add(LAUNCH_ENCOUNTER)
     return [word for word in authorization.scopes if word not in missing]
@@ -161,7 +187,7 @@ async def _by_refresh_token(
     answer = await _issued(
         facade, credentials, {"grant_type": "refresh_token", "refresh_token": refresh_token}
     )
-    claims = await facade.verify(answer["access_token"])
+    claims = await _verified(facade, answer)
     if claims.azp != first.client or claims.sub != first.subject:
         await _withdraw(facade, credentials, answer)
         raise INVALID_GRANT
@@ -180,13 +206,16 @@ async def _by_credentials(
     """A service by itself: no user, no patient, and no refresh token."""
     wanted = form.get("scope", "").split()
     issuer = await facade.issuer.metadata()
+    if f"{facade.auth_url}/token" in credentials.audiences:
+        text = f"The issuer takes the assertion for itself alone: aud has to be {issuer.token_endpoint}."
+        raise OAuthError("invalid_client", text)
     asked = asked_of_issuer(wanted, frozenset(issuer.scopes_supported))
     if wanted and not asked:
         raise OAuthError("invalid_scope", "None of these scopes is known here.")
     answer = await _issued(
         facade, credentials, {"grant_type": "client_credentials", "scope": " ".join(asked)}
     )
-    claims = await facade.verify(answer["access_token"])
+    claims = await _verified(facade, answer)
     if claims.azp != credentials.client:
         raise OAuthError("invalid_client", "The client is not the one that it says.")
     by_issuer = str(answer.get("scope") or claims.scope).split()
@@ -208,6 +237,21 @@ async def _issued(
     if not isinstance(answer.get("access_token"), str):
         raise OAuthError("server_error", "The authorization server gave no token.")
     return answer
+
+
+async def _verified(facade: Facade, answer: Mapping[str, Any]) -> Claims:
+    """The claims of the access token that the issuer just gave.
+
+    Raises:
+        OAuthError: it is none for this server, which is a matter of how the issuer is set up.
+        IssuerUnreachable: its keys are not known.
+    """
+    try:
+        return await facade.verify(answer["access_token"])
+    except TokenRefused as error:
+        log.warning("issuer_gave_useless_token", reason=error.text)
+        text = "The authorization server's token is none for this server."
+        raise OAuthError("server_error", text) from error
 
 
 async def _kept(
@@ -260,8 +304,8 @@ def context_members(facade: Facade, context: LaunchContext) -> dict[str, Any]:
 
     https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#launch-context-arrives-with-your-access_token
     """
-    if not context.user:
-        return {}
+    if not context.user and not context.patient:
+        return {}  # a service shows nothing to anybody
     told: dict[str, Any] = {"smart_style_url": f"{facade.auth_url}/style.json"}
     if context.patient:
         told |= {"patient": context.patient, "need_patient_banner": context.need_patient_banner}

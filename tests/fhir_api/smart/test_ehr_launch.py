@@ -183,6 +183,16 @@ def test_a_patient_is_not_launched_on_another_patients_record(
     assert_refused(app.exchange(code), "invalid_grant")
 
 
+def test_a_launch_opens_no_patient_whom_the_user_may_not_see(
+    place: Hospital, browser: Browser
+) -> None:
+    """An auditor has no patients, whatever an EHR without a user of its own says."""
+    launch = make_launch(place.fhir, OPERATOR_TOKEN, patient=BERT).json()["launch"]
+    app = place.viewer()
+    page = browser.log_in(browser.open(app.url(SCOPE, launch=launch)), "audrey", PASSWORD)
+    assert_refused(app.exchange(app.code_of(page)), "invalid_grant")
+
+
 @pytest.mark.parametrize(
     ("token", "error"),
     [("nonsense", "invalid_token"), ("viewer", "insufficient_scope")],
@@ -203,6 +213,7 @@ def test_only_the_ehr_makes_launches(place: Hospital, token: str, error: str) ->
         {"patient": BERT, "encounter": "e-anna"},
         {"encounter": "e-anna"},
         {"patient": ANNA, "more": 1},
+        {"patient": ANNA, "user": "https://elsewhere.test/Practitioner/house"},
         {"patient": ANNA, "intent": "a\nb"},
         {"patient": ANNA, "intent": "x" * 200},
     ],

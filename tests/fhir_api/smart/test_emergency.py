@@ -78,6 +78,17 @@ def in_store(data_dir: Path, jti: str) -> tuple[list[Emergency], Any]:
     return found[0]
 
 
+def test_an_emergency_is_not_refreshed(place: Hospital, browser: Browser) -> None:
+    app = place.viewer()
+    url = app.url(f"{SCOPE} offline_access online_access", purpose="BTG")
+    page = browser.log_in(browser.open(url), "house", PASSWORD)
+    page = browser.submit(page, "search", name="Bert")
+    page = browser.submit(browser.submit(page, "choose", patient=BERT), "open", reason=REASON)
+    said = app.exchange(app.code_of(page)).json()
+    assert said["scope"] == SCOPE
+    assert "refresh_token" not in said
+
+
 @pytest.mark.parametrize("reason", ["", "short", " " * 50, "x" * 600])
 def test_without_a_reason_nothing_opens(place: Hospital, browser: Browser, reason: str) -> None:
     page = browser.submit(at_reason(place, browser, place.viewer()), "open", reason=reason)

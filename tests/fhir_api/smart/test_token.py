@@ -251,6 +251,16 @@ def test_a_services_key_has_to_prove_it_for_here_and_now(
     assert_refused(answer, "invalid_client")
 
 
+def test_a_service_that_signs_for_this_server_is_told_for_whom_to_sign(
+    place: Hospital, service: ec.EllipticCurvePrivateKey
+) -> None:
+    """Keycloak takes one audience, its own (ADR 17)."""
+    form = assertion(place, service, aud=f"{place.url}/auth/token") | {"scope": "system/Patient.rs"}
+    answer = httpx.post(f"{place.url}/auth/token", data=form, trust_env=False)
+    assert_refused(answer, "invalid_client")
+    assert f"{place.issuer.url}/protocol/openid-connect/token" in answer.json()["error_description"]
+
+
 def test_a_service_that_asks_for_what_nobody_knows_gets_nothing(
     place: Hospital, service: ec.EllipticCurvePrivateKey
 ) -> None:
