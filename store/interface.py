@@ -329,8 +329,14 @@ class Store(Protocol):
         """The place of the type's newest version in the order of commits; 0: there is none. Cheap enough to poll."""
         ...
 
-    async def wait_for_change(self, type: str, timeout_s: float) -> None:
-        """Returns when something of that type may have been written (by any process), or after the timeout."""
+    async def wait_for_change(
+        self, type: str, timeout_s: float, *, since: int | None = None
+    ) -> None:
+        """Returns when something of that type may have been written (by any process), or after the timeout.
+
+        ``since`` is what ``last_write`` answered before the caller looked: where something was written after that, the
+        wait is over at once. Without it, writes before the call are not noticed.
+        """
         ...
 
     async def outbox(self, topic: str, limit: int = 100) -> list[OutboxRow]:

@@ -47,12 +47,14 @@ class JobRunner:
         """Takes jobs and sweeps until it is cancelled; then its jobs are left to their leases."""
         try:
             while True:
+                seen = None
                 try:
+                    seen = await self._api.store.last_write(JOB_TYPE)
                     await self.sweep()
                     await self.take()
                 except StoreError as error:
                     log.warning("job_pass_failed", error=type(error).__name__)
-                await self._api.store.wait_for_change(JOB_TYPE, RECHECK_S)
+                await self._api.store.wait_for_change(JOB_TYPE, RECHECK_S, since=seen)
         finally:
             for task in self._running:
                 task.cancel()

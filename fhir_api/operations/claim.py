@@ -87,9 +87,7 @@ async def claim(api: Api, request: Request) -> Response:
         least=PRIORITY[parameters.choice("priority", PRIORITY, "routine")],
         lease_us=lease_s * 1_000_000,
     )
-    tasks = await _take(api, wanted)
-    if not tasks and wait_s:
-        tasks = await _wait(api, request, wanted, wait_s)
+    tasks = await _wait(api, request, wanted, wait_s) if wait_s else await _take(api, wanted)
     answer: list[dict[str, Any]] = [
         {"name": "task", "resource": msgspec.Raw(content)} for content in tasks
     ]
@@ -97,23 +95,26 @@ async def claim(api: Api, request: Request) -> Response:
 
 
 async def _wait(api: Api, request: Request, wanted: Claim, wait_s: int) -> list[bytes]:
-    """Takes what comes within ``wait_s``; nothing once the client has gone: nobody would work on it."""
+    """Takes what is there or comes within ``wait_s``; nothing once the client has gone: nobody would work on it."""
     gone = asyncio.ensure_future(request.gone() if request.gone else asyncio.Event().wait())
     deadline_s = time.monotonic() + wait_s
-    tasks: list[bytes] = []
     try:
-        while not tasks and (left_s := deadline_s - time.monotonic()) > 0:
+        while True:
+            seen = await api.store.last_write("Task")
+            tasks = await _take(api, wanted)
+            left_s = deadline_s - time.monotonic()
+            if tasks or left_s <= 0:
+                return tasks
+            # A Task that came while it was looked for ends the wait at once.
             change = asyncio.ensure_future(
-                api.store.wait_for_change("Task", min(left_s, RECHECK_S))
+                api.store.wait_for_change("Task", min(left_s, RECHECK_S), since=seen)
             )
             await asyncio.wait((change, gone), return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
                 change.cancel()
-                break
-            tasks = await _take(api, wanted)
+                return []
     finally:
         gone.cancel()
-    return tasks
 
 
 async def _take(api: Api, wanted: Claim) -> list[bytes]:

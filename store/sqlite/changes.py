@@ -35,10 +35,11 @@ class Changes:
                 if not future.done():
                     future.set_result(None)
 
-    async def wait(self, type: str, timeout_s: float) -> None:
-        waiting = self._waiting.get(type)
-        if waiting is None:
-            waiting = self._waiting[type] = _Waiting(self._last_write(type))
+    async def wait(self, type: str, timeout_s: float, since: int | None) -> None:
+        last = self._last_write(type)
+        if since is not None and last != since:
+            return
+        waiting = self._waiting.setdefault(type, _Waiting(last))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting.futures.add(future)
         if self._looking is None or self._looking.done():

@@ -209,8 +209,10 @@ class SqliteStore:
     async def last_write(self, type: str) -> int:
         return self._last_write(type)
 
-    async def wait_for_change(self, type: str, timeout_s: float) -> None:
-        await self._changes.wait(type, timeout_s)
+    async def wait_for_change(
+        self, type: str, timeout_s: float, *, since: int | None = None
+    ) -> None:
+        await self._changes.wait(type, timeout_s, since)
 
     async def outbox(self, topic: str, limit: int = 100) -> list[OutboxRow]:
         return self._readers.run(outbox.undelivered, topic, limit)

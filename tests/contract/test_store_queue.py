@@ -214,6 +214,24 @@ async def test_a_wait_ends_when_the_type_is_written_in_this_or_another_process(
             await asyncio.wait_for(asyncio.gather(*waiting), 30)
 
 
+async def test_a_write_between_the_look_and_the_wait_ends_the_wait_at_once(
+    open_store: Opener,
+) -> None:
+    """Whoever found nothing and then waits would otherwise sleep over what came in between."""
+    here, there = open_store(), open_store()
+    for writer in (here, there):
+        seen = await here.last_write("Task")
+        await writer.commit(commit(made("Task", f"meanwhile-{id(writer)}")))
+        await asyncio.wait_for(here.wait_for_change("Task", 60, since=seen), 30)
+    seen = await here.last_write("Task")
+    waiting = asyncio.create_task(here.wait_for_change("Task", 60, since=seen))
+    await asyncio.sleep(0)
+    await here.commit(commit(made("Patient", "p")))
+    assert not waiting.done()
+    await here.commit(commit(made("Task", "later")))
+    await asyncio.wait_for(waiting, 30)
+
+
 async def test_a_wait_ends_by_itself(store: Store) -> None:
     await store.wait_for_change("Task", 0.01)
     waiting = asyncio.create_task(store.wait_for_change("Task", 60))

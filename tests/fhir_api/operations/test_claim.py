@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from fhir_api.access import Caller
+from fhir_api.operations import claim as claiming
+from store.interface import QueueEntry
 from tests.fhir_api.client import WORKER, Client, bundle, entry
 from tests.fhir_api.tasks.queueing import (
     ANALYSIS,
@@ -88,6 +93,25 @@ async def test_a_waiting_claim_is_woken_by_a_new_task(client: Client) -> None:
     await asyncio.sleep(0)
     id = (await client.post("Task", order())).id
     assert await asyncio.wait_for(waiting, 20) == [id]
+
+
+async def test_a_task_that_comes_while_a_claim_looks_is_not_slept_over(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the queue and the wait for changes, and with nothing else to wake the claim."""
+    monkeypatch.setattr(claiming, "RECHECK_S", 60.0)
+    store = client.api.store
+    looked = store.next_ready
+    came: list[str] = []
+
+    async def looking(*arguments: Any) -> list[QueueEntry]:
+        found = await looked(*arguments)
+        if not came:
+            came.append((await client.post("Task", order())).id)
+        return found
+
+    monkeypatch.setattr(store, "next_ready", looking)
+    assert await asyncio.wait_for(claimed(client, wait=60), 20) == came
 
 
 async def test_a_task_begun_twice_without_an_end_is_handed_out_alone(
