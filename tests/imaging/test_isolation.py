@@ -101,6 +101,24 @@ def test_children_end_with_a_parent_that_is_killed() -> None:
     assert not alive
 
 
+def share_of_the_calling_thread(path: Path) -> float:
+    """How much of an image's processor time its own thread spends."""
+    own, all_of_them = time.thread_time(), time.process_time()
+    read(path)
+    return (time.thread_time() - own) / (time.process_time() - all_of_them)
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one processor has nothing to share out")
+async def test_a_jpeg_2000_image_is_decoded_by_several_threads() -> None:
+    """OpenJPEG's own threads, in a child only: it alone sets ``OPJ_NUM_THREADS``."""
+    processes = DecoderProcesses(1)
+    shares = [
+        await processes.run(share_of_the_calling_thread, sample("RG1_J2KI.dcm")) for _ in range(2)
+    ]
+    processes.close()
+    assert shares[-1] < 0.5
+
+
 def fresh_pages(path: Path) -> int:
     """How many pages the system has to give for an image."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
