@@ -10,10 +10,12 @@ it was cancelled and nothing is left behind.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,8 @@ log = structlog.get_logger(__name__)
 
 MOST_IMAGES = 8
 """Images of one study that are looked at for one that suits the model."""
+QUICK_FETCH_S = 0.05
+"""So long the server's attention is left to the pixels before it is told that the Task is in progress."""
 _RANK = {"stat": 3, "asap": 2, "urgent": 1}
 
 
@@ -110,22 +114,30 @@ async def _work(place: Workplace, hold: Hold, started: datetime) -> None:
 
 
 async def _answer(place: Workplace, hold: Hold, started: datetime, rank: int) -> None:
-    begun = asyncio.create_task(_begin(place, hold))
+    fetched = asyncio.Event()
+    begun = asyncio.create_task(_begin(place, hold, fetched))
     try:
         source = await source_of(place.client, hold.document)
         _require_one_patient(hold, source)
-        seen = await _first_suitable(place, hold, source, rank)
+        seen = await _first_suitable(place, hold, source, rank, fetched)
         hold.at("report", 80)
         outputs = await place.processor.run(rank, _outputs, place, hold, source, seen, started)
     finally:
+        fetched.set()
         await begun
     hold.check()
     async with place.storing.turn(rank):
         await complete(place.client, place.queue, hold, outputs)
 
 
-async def _begin(place: Workplace, hold: Hold) -> None:
-    """Says that the Task is in progress; where it is no longer ours, the work on it ends."""
+async def _begin(place: Workplace, hold: Hold, fetched: asyncio.Event) -> None:
+    """Says that the Task is in progress; where it is no longer ours, the work on it ends.
+
+    It is said once the pixels are here, while they are decoded and the server has nothing else to do for this Task; where
+    they take their time, at once.
+    """
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(fetched.wait(), QUICK_FETCH_S)
     hold.heard(await place.queue.progress(hold, "fetch", 10))
 
 
@@ -140,9 +152,9 @@ class _Seen:
 
 
 async def _first_suitable(
-    place: Workplace, hold: Hold, source: Study | Picture, rank: int
+    place: Workplace, hold: Hold, source: Study | Picture, rank: int, fetched: asyncio.Event
 ) -> _Seen:
-    """The first image of the source that the model may answer for.
+    """The first image of the source that the model may answer for; ``fetched`` is set when the first is here.
 
     Raises:
         Incomplete: the study is not all there.
@@ -156,6 +168,7 @@ async def _first_suitable(
         hold.at("fetch", 20)
         async with file.turns.turn(rank):
             data = await file.load()
+        fetched.set()
         hold.at("predict", 50)
         try:
             image = await _viewed(place, data, rank)
@@ -204,7 +217,9 @@ async def _viewed(place: Workplace, data: bytes | Path, rank: int) -> View:
         raise Failed("pixels-unreadable", f"The image cannot be decoded ({error.code}).") from error
     finally:
         if isinstance(data, Path):
-            await asyncio.to_thread(data.unlink, missing_ok=True)
+            # Nobody waits for it; what the worker leaves at its end goes with the folder.
+            remove = partial(data.unlink, missing_ok=True)
+            asyncio.get_running_loop().run_in_executor(None, remove)
 
 
 async def _facts(

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -15,17 +17,19 @@ from imaging.formats import Limits
 from imaging.isolation import DecoderProcesses
 from inference.client import FhirClient, Patience
 from inference.credential import BearerToken
+from inference.errors import Transient
 from inference.models.chest_xray_pneumonia.view import ready
 from inference.models.registry import InstalledModel
 from inference.worker import run_worker
 from inference.workflow.analyse import Workplace, analyse
-from inference.workflow.fetch import Archives
+from inference.workflow.fetch import Archives, Fetched
 from inference.workflow.hold import Hold
 from inference.workflow.introduce import introduce
 from inference.workflow.queue import OperationsQueue, Worker
 from inference.workflow.queue_by_search import SearchQueue
 from inference.workflow.queue_choice import choose_queue
 from inference.workflow.reading import Reader
+from inference.workflow.source import Listed, Study
 from inference.workflow.turns import Precedence
 from tests.deployment import WORKER_TOKEN
 from tests.inference.workflow.site import Site, radiograph, worker, worker_options
@@ -152,6 +156,32 @@ async def test_cancelling_at_any_step_leaves_no_result(
         await analyse(table.place, hold)
     assert (await here.read(f"Task/{id}"))["status"] == "cancelled"
     assert await results(here) == NOTHING
+
+
+async def test_the_task_is_in_progress_while_a_slow_archive_is_waited_for(
+    here: Site, model: InstalledModel, study: tuple[str, str], tmp_path: Path
+) -> None:
+    patient, imaging_study = study
+    async with bench(here, model, tmp_path / "files") as table:
+        id = (await here.order(imaging_study, patient))["id"]
+        hold = await table.claim()
+        said = asyncio.Event()
+
+        async def loading() -> Path:
+            await said.wait()
+            raise Transient("the archive went away")
+
+        def slow(_study: Study, listed: Listed) -> Fetched:
+            return Fetched(listed, listed.uid, table.place.precedence.turns(1), loading)
+
+        archive = SimpleNamespace(file=slow)
+        table.place.archives.of = AsyncMock(return_value=archive)  # type: ignore[method-assign]
+        work = asyncio.create_task(analyse(table.place, hold))
+        while (await here.read(f"Task/{id}"))["status"] != "in-progress":
+            assert not work.done()
+        said.set()
+        await work
+    assert (await here.read(f"Task/{id}"))["status"] == "requested"
 
 
 async def test_cancelling_before_anybody_claims_it(here: Site, model: InstalledModel) -> None:
