@@ -95,9 +95,19 @@ def meets(
 
 
 def _holds(condition: Condition, id: str, updated_us: int, entries: tuple[Entry, ...]) -> bool:
+    # A read of one resource waits for this: what compartments are made of comes first, in plain loops.
+    if isinstance(condition, AnyOf):
+        for one in condition.conditions:  # noqa: SIM110 - a generator takes as long as all of it
+            if _holds(one, id, updated_us, entries):
+                return True
+        return False
+    if isinstance(condition, ReferenceIs):
+        param = condition.param
+        for entry in entries:  # noqa: SIM110
+            if entry.param == param and _refers(condition, entry):
+                return True
+        return False
     match condition:
-        case AnyOf(inner):
-            return any(_holds(one, id, updated_us, entries) for one in inner)
         case AllOf(inner):
             return all(_holds(one, id, updated_us, entries) for one in inner)
         case Not(inner):
@@ -116,7 +126,7 @@ def _holds(condition: Condition, id: str, updated_us: int, entries: tuple[Entry,
 def _fits(condition: Condition, entry: Entry) -> bool:
     """Whether the value of one entry is the one that is asked for; an entry of another kind never is."""
     match condition, entry:
-        case ReferenceIs(), ReferenceEntry():
+        case ReferenceIs(), _:
             return _refers(condition, entry)
         case TokenIs(_, system, code), TokenEntry():
             return _of_system(system, entry) and code in (None, entry.code)
@@ -143,7 +153,9 @@ def _fits(condition: Condition, entry: Entry) -> bool:
     return False
 
 
-def _refers(condition: ReferenceIs, entry: ReferenceEntry) -> bool:
+def _refers(condition: ReferenceIs, entry: Entry) -> bool:
+    if not isinstance(entry, ReferenceEntry):
+        return False
     if condition.identifier is not None:
         return entry.identifier == condition.identifier
     if condition.url is not None:

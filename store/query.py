@@ -336,7 +336,12 @@ def restricted(type: str, where: tuple[Condition, ...], visible: Visible) -> tup
     What is looked at through a reference, forwards or back and however deep, must be visible too: what is not might as
     well not exist.
     """
-    return tuple(_restricted(condition, visible) for condition in where) + visible(type)
+    return looked_through(where, visible) + visible(type)
+
+
+def looked_through(where: tuple[Condition, ...], visible: Visible) -> tuple[Condition, ...]:
+    """``where``, by which nobody sees what is not ``visible`` at the other end of a reference."""
+    return tuple(_restricted(condition, visible) for condition in where)
 
 
 def _restricted(condition: Condition, visible: Visible) -> Condition:

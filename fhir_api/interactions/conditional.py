@@ -7,7 +7,6 @@ decided again, when another write changed them in between. So a conditional crea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from fhir_api.access import Caller, Interaction, decide
 from fhir_api.api import Api
@@ -16,9 +15,9 @@ from fhir_api.http import query_pairs, version_of_etag
 from fhir_api.search import compile_conditions
 from fhir_api.search.reading import reading_of
 from fhir_api.search.unfinished import unfinished
-from fhir_api.visibility.conditions import searched, visible
+from fhir_api.visibility.conditions import reached
 from store.interface import Guard, Version
-from store.query import Query, restricted
+from store.query import Query
 
 NOT_CRITERIA = frozenset({"_format", "_pretty", "_summary", "_elements", "_count"})
 """Parameters that shape an answer and pick nothing."""
@@ -49,9 +48,7 @@ async def find_matches(
         text = f"The condition on {type} has no search criteria."
         raise FhirError(Category.PRECONDITION, text, type)
     reading = await reading_of(api, pairs, base_url)
-    asked = compile_conditions(type, pairs, reading)
-    where = restricted(type, asked, partial(visible, api, caller))
-    where += searched(api, caller, type)
+    where = reached(api, caller, type, compile_conditions(type, pairs, reading))
     query = Query(type, where, limit=limit)
     if issues := await unfinished(api.store, reading.parameters, (query,)):
         raise FhirError(Category.CONFLICT, issues[0].text, issues[0].expression)

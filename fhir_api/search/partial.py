@@ -30,14 +30,13 @@ def partial_extractor(type: str, parameters: tuple[SearchParameter, ...]) -> Par
     ways = tree_of(type, parameters).children
     members = list(dict.fromkeys(way.name for way in ways if isinstance(way, Child)))
     extract = compile_extractor(type, parameters)
-    decoder = _decoder(members)
+    decode = _decoder(members).decode
+    fields = [(f"m{at}", name) for at, name in enumerate(members)]
 
     def entries(content: bytes, base_url: str) -> list[Entry]:
-        part = decoder.decode(content)
+        part = decode(content)
         tree = {
-            name: value
-            for at, name in enumerate(members)
-            if (value := getattr(part, f"m{at}")) is not None
+            name: value for field, name in fields if (value := getattr(part, field)) is not None
         }
         found: list[Entry] = []
         extract(tree, found.append, base_url)

@@ -26,10 +26,10 @@ from fhir_api.search.scope import Scope
 from fhir_api.search.subset import Subset
 from fhir_api.search.unfinished import unfinished
 from fhir_api.tasks.progress import may_have_progress, merge
-from fhir_api.visibility.conditions import searched, visible
+from fhir_api.visibility.conditions import reached, visible
 from store.errors import SearchTooCostly
 from store.interface import Page, Version
-from store.query import Cursor, Query, Visible, restricted
+from store.query import Cursor, Query, Visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +121,10 @@ async def _understood(api: Api, scope: Scope, pairs: Pairs, request: Request) ->
         page_limit=api.options.page_limit,
         strict=strict,
     )
-    sees = partial(visible, api, request.caller)
     queries = tuple(
         Query(
             type,
-            restricted(
-                type, scope.within(type) + where + searched(api, request.caller, type), sees
-            ),
+            reached(api, request.caller, type, scope.within(type) + where),
             presentation.sort,
             after,
             max(presentation.count, 1),

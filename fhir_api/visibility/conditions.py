@@ -7,11 +7,13 @@ resources, grants nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Final
 
 from fhir_api.access import Caller, Grant, grants_of
 from fhir_api.api import Api
+from fhir_api.definitions.compartments import COMPARTMENTS
 from fhir_api.errors import FhirError
 from fhir_api.patient_policy import PATIENT, Policy, policy_of
 from fhir_api.roles import letters_of_roles
@@ -19,10 +21,19 @@ from fhir_api.search.criteria import RESULT_PARAMETERS, compile_conditions
 from fhir_api.search.criterion import Reading
 from fhir_api.search.grammar import ParameterName
 from fhir_api.search.internal_parameters import HAS_PATIENT
-from fhir_api.search.parameters import R4_PARAMETERS
+from fhir_api.search.parameters import R4_PARAMETERS, parameters_of
 from fhir_api.search.scope import members
 from store.matching import has_joins
-from store.query import NOTHING_MEETS, AllOf, AnyOf, Condition, IdIn, ReferenceIs, TokenIs
+from store.query import (
+    NOTHING_MEETS,
+    AllOf,
+    AnyOf,
+    Condition,
+    IdIn,
+    ReferenceIs,
+    TokenIs,
+    looked_through,
+)
 from terminology.terminology import Terminology
 
 SEEN: Final = frozenset("rs")
@@ -49,8 +60,8 @@ def visible(
 ) -> tuple[Condition, ...]:
     """What a resource of ``type`` must meet for the caller to do something with it of what ``letters`` name.
 
-    (): nothing, all of them are the caller's. Every search goes through ``store.query.restricted`` with it, so pages,
-    totals, chains, ``_has``, includes and ``$everything`` show nothing that a read would refuse.
+    (): nothing, all of them are the caller's. Every search goes through ``reached`` or ``store.query.restricted`` with it, so
+    pages, totals, chains, ``_has``, includes and ``$everything`` show nothing that a read would refuse.
     """
     if caller.scopes is None:
         return () if letters_of_roles(caller.roles, type) & letters else NOTHING_MEETS
@@ -62,10 +73,50 @@ def visible(
     return compiled.conditions
 
 
-def searched(api: Api, caller: Caller, type: str) -> tuple[Condition, ...]:
-    """What matches of a search must meet beside what is ``visible``, where the caller may read more than search for."""
-    conditions = visible(api, caller, type, SEARCHED)
-    return () if conditions == visible(api, caller, type) else conditions
+def reached(
+    api: Api, caller: Caller, type: str, where: tuple[Condition, ...]
+) -> tuple[Condition, ...]:
+    """``where`` as the caller may search a ``type`` by it: it finds what they may search for, and looks at what they see.
+
+    What ``where`` asks already is not asked twice: an app mostly names the very patient that it is confined to.
+    """
+    asked = looked_through(where, partial(visible, api, caller))
+    searched = visible(api, caller, type, SEARCHED)
+    return asked + tuple(one for one in searched if not _is_asked(one, type, where))
+
+
+def _is_asked(condition: Condition, type: str, where: tuple[Condition, ...]) -> bool:
+    """Whether whatever meets ``where`` meets the condition."""
+    ways = condition.conditions if isinstance(condition, AnyOf) else (condition,)
+    subject = _where_patient_is_read(type)
+    for one in where:
+        if one in ways or one == condition:
+            return True
+        if (
+            subject
+            and isinstance(one, ReferenceIs)
+            and one.param == "patient"
+            and replace(one, param=subject) in ways
+        ):
+            return True
+    return False
+
+
+@cache
+def _where_patient_is_read(type: str) -> str | None:
+    """The parameter of the compartment that has all entries of ``patient``, which is those that point at a Patient."""
+    parameter = parameters_of(type).get("patient")
+    if parameter is None or policy_of(type) is not Policy.COMPARTMENT:
+        return None
+    expression = parameter.expression.removesuffix(".where(resolve() is Patient)")
+    return next(
+        (
+            code
+            for code in COMPARTMENTS[PATIENT][type]
+            if code != "patient" and parameters_of(type)[code].expression == expression
+        ),
+        None,
+    )
 
 
 def of_patient(patient: str, type: str) -> tuple[Condition, ...]:
