@@ -295,6 +295,13 @@ class Store(Protocol):
         """
         ...
 
+    async def forget(self, type: str, before_us: int, limit: int) -> int:
+        """Removes for good what was deleted before then and keeps no history; answers how many, up to ``limit``.
+
+        Its ids are then as if they had never been used. The newest of all resources may stay a while.
+        """
+        ...
+
     async def history(self, query: HistoryQuery) -> list[HistoryRow]: ...
 
     async def history_count(self, query: HistoryQuery) -> int: ...

@@ -19,6 +19,8 @@ from store.interface import Commit, Store, Version, Write
 from store.query import Compare, DateIs, Query
 
 SWEPT_AT_ONCE = 200
+FORGOTTEN_AT_ONCE = 1000
+FORGOTTEN_AFTER_US = 3600 * 1_000_000
 
 
 class Record(Protocol):
@@ -87,7 +89,12 @@ def digest(key: str) -> str:
 
 
 async def remove_ended(store: Store, name: str, now_us: int) -> int:
-    """Removes records of that kind that have ended, some at a time; answers how many."""
+    """Removes records of that kind that have ended, some at a time; answers how many.
+
+    What was removed before is forgotten for good. It is forgotten later than it ends, so a handle that works once is
+    known as used for as long as anybody could take it for a good one.
+    """
+    await store.forget(name, now_us - FORGOTTEN_AFTER_US, FORGOTTEN_AT_ONCE)
     ended = DateIs("expires", Compare.LT, now_us, now_us + 1)
     page = await store.search(Query(name, (ended,), limit=SWEPT_AT_ONCE))
     for hit in page.hits:

@@ -23,6 +23,7 @@ from store.interface import (
 )
 from store.query import Query
 from store.sqlite import (
+    forgetting,
     history,
     outbox,
     pending,
@@ -167,6 +168,10 @@ class SqliteStore:
 
     async def reindex(self, resources: Sequence[Reindexed]) -> int:
         return int(await self._writer.submit(partial(reindexing.reindex, resources=resources)))
+
+    async def forget(self, type: str, before_us: int, limit: int) -> int:
+        job = partial(forgetting.forget, type=type, before_us=before_us, limit=limit)
+        return int(await self._writer.submit(job))
 
     async def history(self, query: HistoryQuery) -> list[HistoryRow]:
         statement = self._readers.run(history.page_statement, self._names, query)

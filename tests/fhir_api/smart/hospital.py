@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,11 @@ from typing import Any
 import httpx
 import uvicorn
 
+from fhir_api.api import utc_now_us
 from healthvision.app import build_app
 from healthvision.settings import Settings
+from store.interface import Commit, Write
+from store.sqlite import SqliteStore
 from tests.authorization_server import AuthorizationServer, Client, User
 from tests.deployment import OPERATOR_TOKEN, free_port
 from tests.smart_flows import App, Browser, make_launch
@@ -31,6 +34,7 @@ PASSWORD = "correct horse battery"
 class Hospital:
     url: str
     issuer: AuthorizationServer
+    data_dir: Path
 
     @property
     def fhir(self) -> str:
@@ -53,6 +57,18 @@ class Hospital:
         answer = make_launch(self.fhir, self.ehr_token(user), patient=patient, **wish)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["launch"])
+
+    def keep(self, write: Callable[[int], Write]) -> None:
+        """Puts a record into the store, as another process of the deployment does; ``write`` is told the time."""
+
+        async def commit() -> None:
+            store = SqliteStore.open(self.data_dir)
+            await store.commit(Commit(writes=(write(utc_now_us()),)))
+            await store.close()
+
+        thread = threading.Thread(target=asyncio.run, args=(commit(),))
+        thread.start()
+        thread.join()
 
     def operator(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
@@ -100,7 +116,7 @@ def hospital(data_dir: Path) -> Iterator[Hospital]:
         launch_clients=PORTAL,
     )
     with issuer.running(), _served(settings):
-        place = Hospital(url, issuer)
+        place = Hospital(url, issuer, data_dir)
         with place.operator() as operator:
             for one in (
                 patient(ANNA, "Quist", "Anna", "1970-02-01", "A-1"),

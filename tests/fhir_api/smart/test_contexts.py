@@ -16,7 +16,7 @@ from fhir_api.smart.contexts import (
     context_of_refresh_token,
     renewing,
 )
-from fhir_api.smart.records import remove_ended
+from fhir_api.smart.records import digest, remove_ended
 from store.errors import VersionConflict
 from store.interface import Commit, HistoryQuery
 from store.sqlite import SqliteStore
@@ -85,6 +85,17 @@ async def test_what_has_ended_is_removed_and_nothing_else(store: SqliteStore) ->
     assert await remove_ended(store, TOKENS.name, NOW + 10 * MINUTE) == 0
     assert await context_of(store, "long", NOW) is not None
     assert await TOKENS.read(store, "short", NOW) is None
+
+
+async def test_what_was_removed_is_forgotten_in_the_end(store: SqliteStore) -> None:
+    for jti in ("j", "last"):
+        await keep(store, jti)
+    await remove_ended(store, TOKENS.name, NOW + 10 * MINUTE)
+    removed = await store.read(TOKENS.name, digest("j"))
+    assert removed is not None
+    assert removed.deleted
+    await remove_ended(store, TOKENS.name, NOW + 120 * MINUTE)
+    assert await store.read(TOKENS.name, digest("j")) is None
 
 
 async def test_one_of_two_gets_a_record_that_is_to_be_used_once(store: SqliteStore) -> None:

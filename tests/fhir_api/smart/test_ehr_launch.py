@@ -8,7 +8,7 @@ import httpx
 import jwt
 import pytest
 
-from fhir_api.smart.launches import LIFETIME_S
+from fhir_api.smart.launches import LAUNCHES, LIFETIME_S, Launch
 from fhir_api.smart.oauth import STATUS
 from tests.deployment import OPERATOR_TOKEN
 from tests.fhir_api.smart.hospital import ANNA, BERT, PASSWORD, VIEWER, Hospital
@@ -152,9 +152,11 @@ def test_a_launch_works_once(place: Hospital, browser: Browser) -> None:
 def test_a_launch_ends_by_itself(place: Hospital, browser: Browser) -> None:
     launch = make_launch(place.fhir, OPERATOR_TOKEN, patient=ANNA).json()
     assert launch["expires_in"] == LIFETIME_S
-    app = place.viewer()
-    page = browser.open(app.url(SCOPE, launch=launch["launch"][:-1] + "x"))
-    assert_refused_at_app(page, app, "invalid_request")
+    place.keep(lambda now_us: LAUNCHES.write("ended", Launch(now_us, patient=ANNA), now_us))
+    for handle in ("ended", launch["launch"][:-1]):
+        app = place.viewer()
+        page = browser.open(app.url(SCOPE, launch=handle))
+        assert_refused_at_app(page, app, "invalid_request")
 
 
 def test_a_launch_for_one_app_is_none_for_another(place: Hospital, browser: Browser) -> None:

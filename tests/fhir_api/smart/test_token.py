@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from fhir_api.smart.authorizations import PENDING, Authorization, Pending
 from tests.authorization_server import Client
 from tests.fhir_api.smart.hospital import ANNA, OTHER, PASSWORD, VIEWER, Hospital
 from tests.fhir_api.smart.test_ehr_launch import assert_refused
@@ -67,6 +68,14 @@ def test_what_is_wrong_with_an_exchange_gives_nothing(
     code = coded(place, browser, app)
     assert_refused(app.exchange(**({"code": code} | changed)), "invalid_grant")  # type: ignore[arg-type]
     assert app.exchange(code).json()["patient"] == ANNA
+
+
+def test_an_authorization_ends_by_itself(place: Hospital, browser: Browser) -> None:
+    """Somebody who signs in after that has to open the app again."""
+    app = place.viewer()
+    wanted = Authorization(VIEWER, app.redirect_uri, "s", SCOPE, app.challenge, patient=ANNA)
+    place.keep(lambda now_us: PENDING.write(app.challenge, Pending(now_us, wanted), now_us))
+    assert_refused(app.exchange("any"), "invalid_grant")
 
 
 def test_the_challenge_is_no_verifier(place: Hospital, browser: Browser) -> None:
