@@ -157,12 +157,12 @@ def build_app(settings: Settings) -> App:
     bearers = Bearers(store, trusts, base_url=fhir_url, skew_s=settings.oidc_clock_skew_s)
     authenticate = TokenAuthentication(settings.token, settings.worker_token, bearers)
     links = ReportLinks(derived(key, "report links"))
-    archive = archive_of(api, settings.upload_limit_bytes)
+    archive_for = partial(archive_of, api, settings.upload_limit_bytes)
 
     def fhir_url_for(request: Request) -> str:
         return fhir_url or f"{str(request.base_url).rstrip('/')}/fhir"
 
-    rest = rest_app(Face(api, authenticate, archive, fhir_url_for))
+    rest = rest_app(Face(api, authenticate, archive_for, fhir_url_for))
 
     async def ready(_request: Request) -> Response:
         return await _ready(api)
@@ -177,8 +177,8 @@ def build_app(settings: Settings) -> App:
         default=rest,
     )
     dicom_web = DicomWeb(
-        archive,
-        admission(authenticate),
+        api.store,
+        admission(api, authenticate, archive_for),
         partial(subject_named_in_files, api),
         base_url=f"{settings.public_url}/dicom-web" if fhir_url else "",
     )

@@ -13,7 +13,7 @@ from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
-from fhir_api.access import Authenticate
+from fhir_api.access import Authenticate, Caller
 from fhir_api.api import Api
 from fhir_api.errors import FhirError
 from fhir_api.rest import analyses, models, problems, studies
@@ -80,7 +80,8 @@ class Face:
 
     api: Api
     authenticate: Authenticate
-    archive: Archive
+    archive_for: Callable[[Caller], Archive]
+    """The image archive as a caller stores in it."""
     base_url: Callable[[Request], str]
 
 
@@ -115,7 +116,7 @@ async def upload_study(request: Request, core: AsCaller) -> StudiesUploaded:
     All files are stored or none is. Files that are there already do no harm.
     """
     face: Face = request.app.state.face
-    return await studies.upload(core, request, face.archive)
+    return await studies.upload(core, request, face.archive_for(core.caller))
 
 
 @routes.post("/analyses", status_code=201, tags=["analyses"], summary="Order an analysis")

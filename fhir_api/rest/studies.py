@@ -12,13 +12,14 @@ from typing import Any
 
 from fastapi import Request
 
-from fhir_api.access import Interaction, decide
 from fhir_api.boundary import translated
 from fhir_api.errors import ANSWERS, Category, FhirError
 from fhir_api.rest.core import Core
 from fhir_api.rest.problems import Problem, ProblemPart
 from fhir_api.rest.schemas import StudiesUploaded, StudyUploaded
-from imaging.archive.errors import PartError
+from fhir_api.visibility.conditions import CREATED, UPDATED, visible
+from fhir_api.visibility.writing import may_concern, require_may_store
+from imaging.archive.errors import NotAllowed, PartError
 from imaging.archive.ingest import Archive, ingest
 from imaging.archive.inspect import Described, PatientFacts
 from imaging.archive.plan import PlannedStudy
@@ -93,16 +94,16 @@ async def upload(core: Core, request: Request, archive: Archive) -> StudiesUploa
         return Described(form.text.get(MODALITY), form.text.get(BODY_PART))
 
     try:
-        decide(core.caller, Interaction.CREATE, "ImagingStudy")
+        require_may_store(core.caller, "ImagingStudy")
         parts = body_parts(request.stream(), _boundary(request))
-        done = await ingest(archive, _files(parts, form), subject, described)
+        done = await ingest(archive, _files(core, parts, form), subject, described)
     except ImagingError as error:
         raise _problem(error) from error
     except StoreError as error:
         refusal = translated(error)
         raise Problem(refusal.status, refusal.text, headers=dict(refusal.headers)) from error
     except FhirError as error:
-        raise Problem(error.status, error.text) from error
+        raise Problem(error.status, error.text, headers=dict(error.headers)) from error
     studies = [_uploaded(core, study) for study in done.studies]
     return StudiesUploaded(id=studies[0].id, studies=studies)
 
@@ -117,11 +118,18 @@ def _boundary(request: Request) -> str:
     return boundary
 
 
-async def _files(parts: AsyncIterator[BodyPart], form: _Form) -> AsyncIterator[Part]:
-    """The parts named ``files``; text fields are put into ``form`` as they pass."""
+async def _files(core: Core, parts: AsyncIterator[BodyPart], form: _Form) -> AsyncIterator[Part]:
+    """The parts named ``files``; text fields are put into ``form`` as they pass.
+
+    Of a caller who may not store for every patient no byte is taken before it is known for whom.
+    """
+    is_open = not visible(core.api, core.caller, "ImagingStudy", CREATED | UPDATED)
     async for part in parts:
         name = part.disposition.parameters.get("name", "")
         if name == FILES:
+            if not is_open:
+                await _require_may_concern(core, form)
+                is_open = True
             yield Part(part.chunks, content_type=part.content_type.name)
         elif name in TEXT_FIELDS:
             form.text[name] = await _text(name, part)
@@ -144,6 +152,19 @@ async def _text(name: str, part: BodyPart) -> str:
         raise Problem(
             422, f"{name} is not UTF-8.", [ProblemPart(where=name, message="not UTF-8")]
         ) from None
+
+
+async def _require_may_concern(core: Core, form: _Form) -> None:
+    if PATIENT not in form.text:
+        message = "with this token, the field patient comes before the files"
+        raise Problem(
+            422, "The form has the wrong order.", [ProblemPart(where=PATIENT, message=message)]
+        )
+    subject = await _subject(core, form)
+    if not any(
+        may_concern(core.api, core.caller, "ImagingStudy", letter, subject) for letter in "cu"
+    ):
+        raise NotAllowed
 
 
 async def _subject(core: Core, form: _Form) -> dict[str, Any]:

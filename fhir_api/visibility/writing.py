@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import orjson
 
-from fhir_api.access import Caller, Forbidden, Grant, Interaction, grants_of
+from fhir_api.access import Caller, Forbidden, Grant, Interaction, decide, grants_of, may
 from fhir_api.api import Api
 from fhir_api.definitions.compartments import COMPARTMENTS
 from fhir_api.document import Tree
 from fhir_api.errors import Category, FhirError
 from fhir_api.patient_policy import PATIENT, Policy, policy_of
+from fhir_api.search.extract import entries_of
 from fhir_api.search.internal_parameters import CONTEXT
 from fhir_api.tasks.queue import may_be_ours
 from fhir_api.visibility.conditions import UPDATED, of_patient, restriction_of, visible
@@ -74,6 +75,27 @@ def require_in_grants(
             return
     text = f"You may not {interaction} such a {type}: it is outside of what you were granted."
     raise Forbidden(by, interaction, type, text, type)
+
+
+def require_may_store(by: Caller, type: str) -> None:
+    """For what makes a resource or adds to one, as it turns out to be there or not.
+
+    Raises:
+        Forbidden: the caller may do neither with any.
+    """
+    if not may(by, Interaction.UPDATE, type):
+        decide(by, Interaction.CREATE, type)
+
+
+def may_concern(api: Api, by: Caller, type: str, letter: str, subject: dict[str, Any]) -> bool:
+    """Whether a caller who has scopes may write some ``type`` or other about this ``subject`` (a Reference)."""
+    said = {"resourceType": type, "subject": subject}
+    entries = entries_of(type, said, api.options.base_url)
+    return any(
+        letter in grant.letters
+        and (not grant.patient or meets(_about(grant.patient, type), "", 0, entries))
+        for grant in grants_of(by, type)
+    )
 
 
 def require_may_say(

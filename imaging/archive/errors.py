@@ -8,6 +8,7 @@ ImagingError
     ├── MixedPatients            files of different patients in one upload
     ├── InstanceConflict         the SOP Instance UID is stored with other content
     ├── StudyConflict            the study is stored for another patient
+    ├── NotAllowed               the study is not the sender's to store
     ├── UnknownInstance          nothing is stored under this UID
     └── PartError                one file's ImageError or InvalidObject, with which file it was
 """
@@ -56,6 +57,16 @@ class InstanceConflict(ArchiveError):
 class StudyConflict(ArchiveError):
     category = "conflict"
     code = "study-conflict"
+
+
+class NotAllowed(ArchiveError):
+    """Says the same whatever is stored: who may not store a study learns nothing of it."""
+
+    category = "forbidden"
+    code = "not-allowed"
+
+    def __init__(self) -> None:
+        super().__init__("a study of the upload is outside of what you may store")
 
 
 class UnknownInstance(ArchiveError):

@@ -25,16 +25,21 @@ from store.interface import Store
 
 Rebuild = Callable[[], Awaitable[Plan]]
 Save = Callable[[Rebuild], Awaitable[None]]
+Allow = Callable[[str, dict[str, Any]], Awaitable[None]]
+"""Given a Study Instance UID and the Reference for its patient, returns where it may be stored; raises NotAllowed."""
 SubjectOf = Callable[[PatientFacts], Awaitable[dict[str, Any]]]
 """The FHIR Reference for the patient whom the files name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Where uploads go, and how."""
+    """Where one caller's uploads go, and how."""
 
     store: Store
     save: Save
+    """Holds the ImagingStudies against what the caller may write; raises NotAllowed."""
+    allow: Allow
+    """Asked before anything is compared with what is stored, so that no conflict tells of a study that is not theirs."""
     clock: Callable[[], int]
     """Microseconds since 1970."""
     upload_limits: UploadLimits = field(default_factory=UploadLimits)
@@ -82,8 +87,11 @@ async def store_files(
     """Commits inspected files of one patient, which carry their UIDs.
 
     Raises:
+        NotAllowed: a study of them is not the caller's to store.
         InstanceConflict, StudyConflict: they contradict what is stored.
     """
+    for uid in sorted({file.uid("StudyInstanceUID") for file in incoming}):
+        await archive.allow(uid, subject)
     plan = await plan_upload(archive.store, incoming, subject, archive.clock())
     new = {file.staged.sha256: file.staged for file in incoming} if plan.writes else {}
     needed = {sha256 for write in plan.writes for sha256 in write.blobs}

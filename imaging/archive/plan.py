@@ -17,8 +17,9 @@ from imaging.archive.imaging_study import (
     study_identifier,
 )
 from imaging.archive.inspect import Inspected, PatientFacts
-from imaging.archive.queries import series_of_study, stored_instances
+from imaging.archive.queries import read_study, series_of_study, stored_instances
 from imaging.archive.records import (
+    IMAGING_STUDY,
     INSTANCE_TYPE,
     SERIES_TYPE,
     STUDY_TYPE,
@@ -62,7 +63,7 @@ class PlannedStudy:
 
     @property
     def reference(self) -> str:
-        return f"ImagingStudy/{self.resource['id']}"
+        return f"{IMAGING_STUDY}/{self.resource['id']}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,12 +269,19 @@ def _check_subject(resource: dict[str, Any], study: StudyRecord) -> None:
 async def _imaging_study_id(store: Store, uid: str) -> str:
     """That of an ImagingStudy with the study's identifier, else the one that follows from the UID."""
     where = (TokenIs("identifier", UID_SYSTEM, study_identifier(uid)),)
-    page = await store.search(Query("ImagingStudy", where, limit=1))
+    page = await store.search(Query(IMAGING_STUDY, where, limit=1))
     return page.hits[0].version.id if page.hits else imaging_study_id(uid)
 
 
+async def imaging_study_of(store: Store, uid: str) -> Version | None:
+    """The ImagingStudy that speaks for a study, or would if files of it came; a deletion too."""
+    record = await read_study(store, uid)
+    id = record.imaging_study_id if record else await _imaging_study_id(store, uid)
+    return await store.read(IMAGING_STUDY, id)
+
+
 async def _existing(store: Store, id: str) -> tuple[dict[str, Any] | None, Version | None]:
-    version = await store.read("ImagingStudy", id)
+    version = await store.read(IMAGING_STUDY, id)
     if version is None or version.deleted:
         return None, version
     return orjson.loads(version.content), version

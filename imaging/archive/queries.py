@@ -17,7 +17,7 @@ from imaging.archive.records import (
     study_record,
 )
 from store.interface import Store, Version
-from store.query import Condition, Query, TokenIs
+from store.query import Condition, IdIn, Query, TokenIs
 
 _PAGE = 500
 
@@ -39,19 +39,27 @@ async def read_study(store: Store, uid: str) -> StudyRecord | None:
     return study_record(version) if version and not version.deleted else None
 
 
+async def is_met(store: Store, study_uid: str, studies: Sequence[Condition]) -> bool:
+    """Whether the study's record is there and meets ``studies``; without any, nothing is looked at."""
+    return not studies or bool(await store.count(Query(STUDY_TYPE, (IdIn((study_uid,)), *studies))))
+
+
 async def read_series(store: Store, study_uid: str, uid: str) -> SeriesRecord | None:
     version = await store.read(SERIES_TYPE, uid)
     record = series_record(version) if version and not version.deleted else None
     return record if record is not None and record.study_uid == study_uid else None
 
 
-async def read_instance(store: Store, study_uid: str, series_uid: str, uid: str) -> InstanceRecord:
-    """The instance with these three UIDs.
+async def read_instance(
+    store: Store, study_uid: str, series_uid: str, uid: str, studies: Sequence[Condition] = ()
+) -> InstanceRecord:
+    """The instance with these three UIDs, of a study that meets ``studies``.
 
     Raises:
         UnknownInstance: there is none.
     """
-    version = await store.read(INSTANCE_TYPE, uid)
+    is_shown = await is_met(store, study_uid, studies)
+    version = await store.read(INSTANCE_TYPE, uid) if is_shown else None
     if version is not None and not version.deleted:
         record = instance_record(version)
         if (record.study_uid, record.series_uid) == (study_uid, series_uid):

@@ -14,10 +14,12 @@ import orjson
 
 from imaging.archive.attributes import Attributes, first_text
 from imaging.formats import Format
-from store.entries import DateEntry, Entry, StringEntry, TokenEntry
+from store.entries import DateEntry, Entry, ReferenceEntry, StringEntry, TokenEntry
 from store.interface import Version, Write
 
 STUDY_TYPE, SERIES_TYPE, INSTANCE_TYPE = "dicom:study", "dicom:series", "dicom:instance"
+IMAGING_STUDY = "ImagingStudy"
+"""The resource that speaks for a study, and the parameter under which the study's record refers to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ def _entries(record: Record) -> tuple[Entry, ...]:
         found = (TokenEntry("Modality", None, modality),) if modality else ()
         return (TokenEntry("study", None, record.study_uid), *found)
     entries: list[Entry] = [
-        TokenEntry("ModalitiesInStudy", None, code) for code in record.modalities
+        ReferenceEntry(IMAGING_STUDY, IMAGING_STUDY, record.imaging_study_id),
+        *(TokenEntry("ModalitiesInStudy", None, code) for code in record.modalities),
     ]
     for keyword in ("PatientID", "AccessionNumber", "StudyID"):
         value = first_text(record.attributes, keyword)

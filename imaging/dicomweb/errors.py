@@ -24,6 +24,7 @@ STATUS = {
     "unprocessable": (422, "invalid"),
     "login": (401, "login"),
     "forbidden": (403, "forbidden"),
+    "throttled": (429, "throttled"),
     "not-found": (404, "not-found"),
     "not-acceptable": (406, "not-supported"),
     "conflict": (409, "conflict"),

@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from imaging.archive.ingest import Archive, SubjectOf
 from imaging.archive.queries import (
+    is_met,
     read_instance,
     read_study,
     series_of_study,
@@ -34,6 +35,8 @@ from imaging.dicomweb.rendered import Rendering, parse_rendering, render, thumbn
 from imaging.dicomweb.retrieve import retrieve
 from imaging.formats import Limits
 from imaging.isolation import DecoderProcesses
+from store.interface import Store
+from store.query import Condition
 
 DICOM_JSON = "application/dicom+json"
 _JSON_TYPES = (DICOM_JSON, "application/json")
@@ -41,19 +44,30 @@ _RENDERED_TYPES = ("image/jpeg", "image/png")
 
 
 class Action(StrEnum):
+    SEARCH = "search"
     READ = "read"
     STORE = "store"
 
 
-Admit = Callable[[Mapping[str, str], Action], Awaitable[None]]
-"""Given a request's headers (lower-case names), returns when the caller may; raises ``Refused``."""
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What a caller reaches who was let in."""
+
+    archive: Archive
+    """Stores what the caller may store."""
+    studies: tuple[Condition, ...] = ()
+    """What a study's record has to meet to be there for this caller; (): every study is."""
+
+
+Admit = Callable[[Mapping[str, str], Action], Awaitable[Admitted]]
+"""Given a request's headers (lower-case names), says what the caller reaches; raises ``Refused``."""
 
 
 @dataclass(frozen=True, slots=True)
 class DicomWeb:
     """What the handlers need."""
 
-    archive: Archive
+    store: Store
     admit: Admit
     subject_of: SubjectOf
     """The FHIR Reference for the patient whom stored objects name (STOW-RS knows no FHIR Patient)."""
@@ -69,16 +83,16 @@ class Handlers:
 
     def __init__(self, server: DicomWeb) -> None:
         self._server = server
-        self._store = server.archive.store
+        self._store = server.store
         self._decoders = server.decoders
 
     async def store(self, request: Request) -> Response:
         """STOW-RS."""
-        await self._server.admit(request.headers, Action.STORE)
+        admitted = await self._server.admit(request.headers, Action.STORE)
         media_type = _negotiated(_accept(request), _JSON_TYPES)
         parts = stow.request_parts(request.headers.get("content-type", ""), request.stream())
         outcome = await stow.store_request(
-            self._server.archive, parts, self._server.subject_of, request.path_params.get("study")
+            admitted.archive, parts, self._server.subject_of, request.path_params.get("study")
         )
         body = orjson.dumps(stow.answer(outcome, self._base_url(request)))
         return Response(body, outcome.status, media_type=media_type)
@@ -94,13 +108,13 @@ class Handlers:
 
     async def _search(self, request: Request, level: Level) -> Response:
         """QIDO-RS."""
-        await self._server.admit(request.headers, Action.READ)
+        admitted = await self._server.admit(request.headers, Action.SEARCH)
         media_type = _negotiated(_accept(request), _JSON_TYPES)
         path = request.path_params
         parameters = request.query_params.multi_items()
         search = parse_search(level, parameters, path.get("study"), path.get("series"))
         base_url = self._base_url(request)
-        results = await run_search(self._store, search, base_url)
+        results = await run_search(self._store, search, base_url, admitted.studies)
         headers = _warning(search, base_url, more=results.more)
         if not results.items:
             return Response(status_code=204, headers=headers)
@@ -108,8 +122,8 @@ class Handlers:
 
     async def retrieve(self, request: Request) -> Response:
         """WADO-RS: whole instances."""
-        await self._server.admit(request.headers, Action.READ)
-        instances = await self._instances(request)
+        admitted = await self._server.admit(request.headers, Action.READ)
+        instances = await self._instances(request, admitted)
         return await retrieve(
             self._store,
             instances,
@@ -120,9 +134,9 @@ class Handlers:
 
     async def metadata(self, request: Request) -> Response:
         """WADO-RS: data sets without bulk data, one after another."""
-        await self._server.admit(request.headers, Action.READ)
+        admitted = await self._server.admit(request.headers, Action.READ)
         media_type = _negotiated(_accept(request), _JSON_TYPES)
-        instances = await self._instances(request)
+        instances = await self._instances(request, admitted)
         study = await read_study(self._store, instances[0].study_uid)
         of_study = study.attributes if study else {}
         of_series = {
@@ -146,8 +160,8 @@ class Handlers:
 
     async def bulkdata(self, request: Request) -> Response:
         """WADO-RS: the value that a BulkDataURI stands for."""
-        await self._server.admit(request.headers, Action.READ)
-        instance = await self._instance(request)
+        admitted = await self._server.admit(request.headers, Action.READ)
+        instance = await self._instance(request, admitted)
         async with local_file(self._store, instance) as path:
             values = await asyncio.to_thread(bulk_value, path, instance, request.path_params["tag"])
         return _parts_or_one(
@@ -156,8 +170,8 @@ class Handlers:
 
     async def frames(self, request: Request) -> Response:
         """WADO-RS: single frames, as stored or uncompressed."""
-        await self._server.admit(request.headers, Action.READ)
-        instance = await self._instance(request)
+        admitted = await self._server.admit(request.headers, Action.READ)
+        instance = await self._instance(request, admitted)
         indices = frame_data.frame_numbers(request.path_params["frames"], instance.frames)
         accept = _accept(request)
         form = frame_data.frame_form(instance, accept)
@@ -175,8 +189,8 @@ class Handlers:
 
     async def rendered(self, request: Request) -> Response:
         """WADO-RS: a frame as a picture."""
-        await self._server.admit(request.headers, Action.READ)
-        instance = await self._instance(request)
+        admitted = await self._server.admit(request.headers, Action.READ)
+        instance = await self._instance(request, admitted)
         media_type = _negotiated(_accept(request), _RENDERED_TYPES)
         rendering = parse_rendering(request.query_params, media_type)
         numbers = request.path_params.get("frames", "1")
@@ -187,8 +201,8 @@ class Handlers:
 
     async def thumbnail(self, request: Request) -> Response:
         """WADO-RS: a small picture of an instance, or of the middle one of a study or series."""
-        await self._server.admit(request.headers, Action.READ)
-        instances = [one for one in await self._instances(request) if one.frames]
+        admitted = await self._server.admit(request.headers, Action.READ)
+        instances = [one for one in await self._instances(request, admitted) if one.frames]
         if not instances:
             raise NotFound("there is nothing to be shown")
         media_type = _negotiated(_accept(request), _RENDERED_TYPES)
@@ -207,16 +221,18 @@ class Handlers:
             )
         return Response(content, media_type=rendering.media_type)
 
-    async def _instance(self, request: Request) -> InstanceRecord:
+    async def _instance(self, request: Request, admitted: Admitted) -> InstanceRecord:
         path = request.path_params
-        return await read_instance(self._store, path["study"], path["series"], path["instance"])
+        study, series, instance = path["study"], path["series"], path["instance"]
+        return await read_instance(self._store, study, series, instance, admitted.studies)
 
-    async def _instances(self, request: Request) -> list[InstanceRecord]:
-        """What the path names; raises NotFound where that is nothing."""
+    async def _instances(self, request: Request, admitted: Admitted) -> list[InstanceRecord]:
+        """What the path names; raises NotFound where that is nothing that is there for this caller."""
         path = request.path_params
         if "instance" in path:
-            return [await self._instance(request)]
-        found = await stored_instances(self._store, path["study"], path.get("series"))
+            return [await self._instance(request, admitted)]
+        is_shown = await is_met(self._store, path["study"], admitted.studies)
+        found = is_shown and await stored_instances(self._store, path["study"], path.get("series"))
         if not found:
             raise NotFound("no such study or series is stored")
         return found

@@ -146,13 +146,15 @@ class Results:
     more: bool
 
 
-async def run_search(store: Store, search: Search, base_url: str) -> Results:
-    """One page of results; ``more``: others follow it."""
+async def run_search(
+    store: Store, search: Search, base_url: str, studies: Sequence[Condition] = ()
+) -> Results:
+    """One page of the results in studies whose records meet ``studies``; ``more``: others follow it."""
     items: list[Attributes] = []
     skipped = 0
     if search.limit == 0:
         return Results([], more=False)
-    async for item in _found(store, search, base_url):
+    async for item in _found(store, search, base_url, studies):
         if skipped < search.offset:
             skipped += 1
             continue
@@ -162,9 +164,11 @@ async def run_search(store: Store, search: Search, base_url: str) -> Results:
     return Results(items, more=False)
 
 
-async def _found(store: Store, search: Search, base_url: str) -> AsyncIterator[Attributes]:
+async def _found(
+    store: Store, search: Search, base_url: str, studies: Sequence[Condition]
+) -> AsyncIterator[Attributes]:
     study_criteria = search.of(_STUDY_TAGS)
-    async for study in _studies(store, search, study_criteria):
+    async for study in _studies(store, search, study_criteria, studies):
         study_attributes = study_answer(study, base_url)
         if not all(one.matches(study_attributes) for one in study_criteria):
             continue
@@ -188,9 +192,9 @@ async def _found(store: Store, search: Search, base_url: str) -> AsyncIterator[A
 
 
 async def _studies(
-    store: Store, search: Search, criteria: tuple[Criterion, ...]
+    store: Store, search: Search, criteria: tuple[Criterion, ...], studies: Sequence[Condition]
 ) -> AsyncIterator[StudyRecord]:
-    where = [*_indexed(criteria)]
+    where = [*_indexed(criteria), *studies]
     uids = await _study_uids(store, search)
     if uids is not None:
         where.append(IdIn(tuple(sorted(uids))))

@@ -18,6 +18,7 @@ from imaging.archive.errors import (
     InstanceConflict,
     InvalidObject,
     MixedPatients,
+    NotAllowed,
     PartError,
     StudyConflict,
 )
@@ -40,6 +41,7 @@ from imaging.formats import Format
 DICOM = "application/dicom"
 _PROCESSING_FAILURE = 0x0110
 _DUPLICATE_INSTANCE = 0x0111
+_NOT_AUTHORIZED = 0x0124
 _OUT_OF_RESOURCES = 0xA700
 _DOES_NOT_MATCH = 0xA900
 _CANNOT_UNDERSTAND = 0xC000
@@ -150,6 +152,9 @@ async def _store_study(
             ]
             files = [file for file in files if file.staged.index != conflict.index]
             continue
+        except NotAllowed:
+            outcome.failed += [(file, _NOT_AUTHORIZED) for file in files]
+            return
         except StudyConflict:
             outcome.failed += [(file, _DOES_NOT_MATCH) for file in files]
             return

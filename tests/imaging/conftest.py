@@ -11,11 +11,12 @@ import httpx
 import pytest
 from pydicom.data import get_testdata_file
 
+from fhir_api.access import OURSELVES
 from fhir_api.api import Api
 from fhir_api.validation import Validator
 from healthvision.uploads import archive_of, subject_named_in_files
 from imaging.archive.ingest import Archive
-from imaging.dicomweb.handlers import Action, DicomWeb
+from imaging.dicomweb.handlers import Action, Admit, Admitted, DicomWeb
 from imaging.dicomweb.routes import dicomweb_app
 from imaging.isolation import DecoderProcesses
 from store.sqlite import SqliteStore
@@ -54,7 +55,7 @@ def api(store: SqliteStore) -> Api:
 
 @pytest.fixture
 def archive(api: Api) -> Archive:
-    return archive_of(api, UPLOAD_LIMIT_BYTES)
+    return archive_of(api, UPLOAD_LIMIT_BYTES, OURSELVES)
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +65,13 @@ def decoders() -> Iterator[DecoderProcesses]:
     processes.close()
 
 
-async def everyone(_headers: Mapping[str, str], _action: Action) -> None:
-    """Admits whoever asks."""
+def everyone(archive: Archive) -> Admit:
+    """Admits whoever asks, to everything."""
+
+    async def admit(_headers: Mapping[str, str], _action: Action) -> Admitted:
+        return Admitted(archive)
+
+    return admit
 
 
 @pytest.fixture
@@ -73,7 +79,7 @@ def server(api: Api, archive: Archive, decoders: DecoderProcesses) -> DicomWeb:
     async def subject(patient):
         return await subject_named_in_files(api, patient)
 
-    return DicomWeb(archive, everyone, subject, decoders=decoders)
+    return DicomWeb(archive.store, everyone(archive), subject, decoders=decoders)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from fhir_api.access import OURSELVES
 from fhir_api.api import Api
 from fhir_api.validation import Validator
 from healthvision.uploads import archive_of, subject_named_in_files
@@ -37,7 +38,8 @@ def served(data: Path, around: Callable[[App], App] = lambda app: app) -> Iterat
         async def subject(patient):
             return await subject_named_in_files(api, patient)
 
-        app = dicomweb_app(DicomWeb(archive_of(api, 1 << 33), everyone, subject, url))
+        admit = everyone(archive_of(api, 1 << 33, OURSELVES))
+        app = dicomweb_app(DicomWeb(store, admit, subject, url))
         config = uvicorn.Config(around(app), lifespan="off", log_config=None, access_log=False)
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve(sockets=[listener]))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from imaging.archive.attributes import tag
-from imaging.dicomweb.handlers import Action, DicomWeb
+from imaging.archive.ingest import Archive
+from imaging.dicomweb.handlers import Action, Admitted, DicomWeb
 from imaging.dicomweb.multipart import closing, part_header
 from tests.imaging.conftest import sample
 from tests.imaging.uploads import files_below, series_of, stored_types, variation
@@ -116,7 +117,9 @@ async def test_bodies_that_cannot_be_read(
     assert answer.json()["resourceType"] == "OperationOutcome"
 
 
-async def test_who_may_not_store_is_refused_before_anything_is_read(server: DicomWeb) -> None:
+async def test_who_may_not_store_is_refused_before_anything_is_read(
+    server: DicomWeb, archive: Archive
+) -> None:
     from dataclasses import replace
 
     import httpx
@@ -124,11 +127,12 @@ async def test_who_may_not_store_is_refused_before_anything_is_read(server: Dico
     from imaging.dicomweb.errors import Refused
     from imaging.dicomweb.routes import dicomweb_app
 
-    async def admit(headers, action: Action) -> None:
+    async def admit(headers, action: Action) -> Admitted:
         if headers.get("authorization") is None:
             raise Refused("login", "Send a token.", {"WWW-Authenticate": "Bearer"})
         if action is Action.STORE:
             raise Refused("forbidden", "You may not store.")
+        return Admitted(archive)
 
     async def never():
         raise AssertionError("the body was read")
