@@ -49,14 +49,15 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Realm:
-    """One realm of a running Keycloak."""
+    """One realm of a running Keycloak. ``url`` is where its users see it; '' where Keycloak is itself."""
 
     admin: RealmAdmin
     site: Site
+    url: str = ""
 
     @property
     def issuer(self) -> str:
-        return f"{self.admin.url}/realms/{self.admin.realm}"
+        return f"{self.url or self.admin.url}/realms/{self.admin.realm}"
 
     def endpoint(self, name: str) -> str:
         """Such as ``token``, ``auth``, ``token/introspect``."""

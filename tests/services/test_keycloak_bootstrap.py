@@ -84,12 +84,16 @@ def test_what_was_changed_by_hand_is_mended_and_what_was_added_stays(realm: Real
     assert {role["name"] for role in admin.get("roles")} >= {*ROLES, "physicist"}
 
 
-def test_a_changed_address_changes_the_audience_alone(realm: Realm) -> None:
+def test_a_changed_address_changes_the_audience_and_where_users_come_back_to(
+    realm: Realm,
+) -> None:
     moved = replace(SITE, fhir_url="https://fhir.example.org/fhir")
-    [change] = bootstrap(realm.admin, moved)
-    assert (change.verb, change.kind) == (Verb.MEND, "mapper")
-    assert change.members == ("config.included.custom.audience",)
-    bootstrap(realm.admin, SITE)
+    changes = bootstrap(realm.admin, moved)
+    assert {(one.verb, one.kind, one.members) for one in changes} == {
+        (Verb.MEND, "mapper", ("config.included.custom.audience",)),
+        (Verb.MEND, "client", ("redirectUris",)),
+    }
+    assert len(bootstrap(realm.admin, SITE)) == len(changes)
 
 
 def test_without_secrets_and_redirects_those_that_keycloak_has_stay(realm: Realm) -> None:
