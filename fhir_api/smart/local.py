@@ -70,9 +70,8 @@ class LocalIssuer:
             "iss": self.url,
             "aud": self.url,
             "sub": grant.user or grant.client,
-            "jti": secrets.token_hex(
-                16
-            ),  # hexadecimal: an argument of the command line never begins with a dash
+            # Hexadecimal: as an argument of a command it is never taken for an option.
+            "jti": secrets.token_hex(16),
             "iat": now_s,
             "exp": now_s + grant.lifetime_s,
             "client_id": grant.client,
