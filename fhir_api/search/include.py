@@ -169,6 +169,8 @@ class _Adding:
             if include.target not in (None, target):
                 continue
             for source, codes in self._sources(include, target):
+                if self._sees(source) == NOTHING_MEETS:
+                    continue
                 if include.source is None:
                     await asyncio.sleep(0)  # a hundred quick searches: others have their turn
                 step = max(1, TERMS // len(codes))
