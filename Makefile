@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 UV := $(BIN)/uv
-ROOMS := healthvision fhir_api inference imaging terminology store
+ROOMS := healthvision fhir_api inference imaging terminology audit store
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 R4_PACKAGE := .cache/hl7.fhir.r4.examples-4.0.1.tgz
 

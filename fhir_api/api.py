@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from audit.journal import Journal
 from fhir_api.conformance.search_parameters import StoredSearchParameters
 from fhir_api.conformance.watcher import Watcher
 from fhir_api.validation import Validator
@@ -80,3 +81,5 @@ class Api:
     watcher: Watcher | None = None
     """Is told of every commit. None: nobody wants to know of stored definitions."""
     search_parameters: StoredSearchParameters = field(default_factory=StoredSearchParameters)
+    journal: Journal | None = None
+    """Where accesses are written down for the audit. None: nothing is audited."""

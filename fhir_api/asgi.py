@@ -17,9 +17,10 @@ from urllib.parse import unquote
 
 from fhir_api.access import Authenticate, Caller
 from fhir_api.api import Api
+from fhir_api.auditing import noted
 from fhir_api.boundary import refusal_of
 from fhir_api.errors import Category, FhirError
-from fhir_api.http import Disconnected, Request, Response, too_many_parameters
+from fhir_api.http import Disconnected, Request, Response, error_response, too_many_parameters
 from fhir_api.interactions.binary import is_raw
 from fhir_api.packing import best_encoding, is_packable, packed
 from fhir_api.presentation import presented_refusal
@@ -69,6 +70,8 @@ def fhir_app(api: Api, authenticate: Authenticate) -> Application:
             refusal = refusal_of(error, scope["method"], request_id)
             # Its body is unread or unreadable: what matters for the answer is what the client takes.
             stranger = _bare_request(api, scope, headers, request_id, NOBODY)
+            if api.journal is not None:
+                await noted(api.journal, api.clock(), stranger, error_response(refusal))
             response = await presented_refusal(stranger, refusal)
         await _send(api, scope, headers, request_id, response, send)
 
@@ -129,6 +132,7 @@ def _bare_request(
         caller=caller,
         base_url=api.options.base_url or _base_url(scope, headers),
         id=request_id,
+        address=(scope.get("client") or ("",))[0],
     )
 
 
@@ -156,6 +160,7 @@ def _with(
         request.id,
         payload,
         gone,
+        address=request.address,
     )
 
 

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#general
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from fhir_api.access import Caller
 from fhir_api.errors import Category, FhirError, Issue, outcome_bytes
 from fhir_api.jobs.running import Running
+from store.interface import Version
 
 FHIR_JSON = "application/fhir+json"
 
@@ -44,6 +45,8 @@ class Request:
     """Returns when the client has gone away, for operations that wait. None: nobody can say."""
     job: Running | None = None
     """What to tell how far it is, where nobody waits for the answer (``fhir_api/jobs``)."""
+    address: str = ""
+    """The client's network address; '' where it is not known."""
 
 
 class Disconnected(Exception):
@@ -59,6 +62,8 @@ class Response:
     body: bytes = b""
     stream: AsyncIterator[bytes] | None = None
     length: int = 0
+    shown: Sequence[Version] = ()
+    """Whose content stands in a page of several, for the audit."""
 
     def header(self, name: str) -> str | None:
         """The first header of that name, whatever its case."""
@@ -72,9 +77,11 @@ class Response:
 JSON_HEADERS: Headers = (("Content-Type", FHIR_JSON + "; charset=utf-8"),)
 
 
-def json_response(status: int, body: bytes, headers: Headers = ()) -> Response:
+def json_response(
+    status: int, body: bytes, headers: Headers = (), *, shown: Sequence[Version] = ()
+) -> Response:
     """A FHIR JSON answer."""
-    return Response(status, JSON_HEADERS + headers, body)
+    return Response(status, JSON_HEADERS + headers, body, shown=shown)
 
 
 def outcome_response(status: int, issues: tuple[Issue, ...], headers: Headers = ()) -> Response:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from fhir_api.access import decide
 from fhir_api.api import Api
+from fhir_api.auditing import audited
 from fhir_api.boundary import refusal_of
 from fhir_api.capability import metadata
 from fhir_api.definitions.compartments import COMPARTMENTS
@@ -76,6 +77,12 @@ async def respond(api: Api, request: Request) -> Response:
     Raises:
         Disconnected: the client left while its payload was read.
     """
+    if api.journal is None:
+        return await _answer(api, request)
+    return await audited(api, request, _answer)
+
+
+async def _answer(api: Api, request: Request) -> Response:
     try:
         return await _dispatch(api, request)
     except Disconnected:

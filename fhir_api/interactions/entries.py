@@ -157,6 +157,8 @@ def request_of(entry: Entry, request: Request) -> Request:
     }
     headers = {name: value for name, value in conditions.items() if value is not None}
     headers["content-type"] = FHIR_JSON
+    if trace := request.headers.get("traceparent"):
+        headers["traceparent"] = trace
     if entry.method in {"GET", "HEAD"}:
         headers["accept"] = FHIR_JSON
     body = entry.resource or b""
@@ -171,6 +173,7 @@ def request_of(entry: Entry, request: Request) -> Request:
         caller=request.caller,
         base_url=request.base_url,
         id=request.id,
+        address=request.address,
     )
 
 

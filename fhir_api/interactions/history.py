@@ -92,7 +92,8 @@ async def history(api: Api, request: Request, type: str = "", id: str | None = N
     if more:
         links.append(_link(api, request, "next", asked, more))
     entries = [await _entry(api, request, row.version) for row in rows]
-    return json_response(200, _bundle(links, total, entries))
+    shown_versions = tuple(row.version for row in rows)
+    return json_response(200, _bundle(links, total, entries), shown=shown_versions)
 
 
 def _types(api: Api, caller: Caller) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ import orjson
 
 from fhir_api.access import Caller, Interaction
 from fhir_api.api import Api
+from fhir_api.auditing import with_outbox
 from fhir_api.document import Tree, parse, stamp
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import instant
@@ -234,7 +235,7 @@ async def decide_and_commit(api: Api, decide: Callable[[], Awaitable[Decision[T]
         if decision.commit is None:
             return decision.result
         try:
-            await api.store.commit(decision.commit)
+            await api.store.commit(with_outbox(api, decision.commit))
         except (VersionConflict, GuardFailed):
             if attempt > 1:
                 await asyncio.sleep(random.uniform(0, 0.002 * attempt))  # noqa: S311 - spreads, hides nothing

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from fhir_api.api import Api
+from fhir_api.auditing import audited
 from fhir_api.boundary import refusal_of
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Request, Response, error_response
@@ -123,7 +124,7 @@ class JobRunner:
             operation = operation_at(request.path)
             if operation is None:
                 raise FhirError(Category.NOT_SUPPORTED, "There is no such operation here.")
-            return await operation.handler(self._api, request)
+            return await audited(self._api, request, operation.handler)
         except Cancelled:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary, as ``routes.handle``

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from fhir_api.api import Api
@@ -104,7 +104,8 @@ async def _found(api: Api, asked: Search, request: Request, sees: Visible) -> Re
         *await _entries(api, others.versions, shape.subset, "include"),
     ]
     total = await _total(api, asked, page)
-    return _answer(api, asked, request, total, page, entries, missing + others.warnings)
+    response = _answer(api, asked, request, total, page, entries, missing + others.warnings)
+    return replace(response, shown=(*versions, *others.versions))
 
 
 async def _understood(api: Api, scope: Scope, pairs: Pairs, request: Request) -> Search:

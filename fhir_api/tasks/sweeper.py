@@ -12,6 +12,7 @@ import structlog
 
 from fhir_api.access import OURSELVES
 from fhir_api.api import Api
+from fhir_api.auditing import with_outbox
 from fhir_api.errors import FhirError
 from fhir_api.interactions.write import build_write
 from fhir_api.tasks.queue import WORKING
@@ -72,7 +73,8 @@ async def _return(api: Api, entry: QueueEntry) -> bool:
         api, draft, entry.id, current, "PUT", by=OURSELVES, now_us=now_us, queue=change.queue
     )
     try:
-        await api.store.commit(Commit(writes=(write,), held=(("Task", entry.id, entry.owner),)))
+        commit = Commit(writes=(write,), held=(("Task", entry.id, entry.owner),))
+        await api.store.commit(with_outbox(api, commit))
     except (VersionConflict, LeaseLost):
         return False
     log.info(
