@@ -36,8 +36,10 @@ PASSED_ON = ("nonce", "prompt", "max_age", "login_hint", "ui_locales", "acr_valu
 _CHALLENGE = re.compile(r"[A-Za-z0-9\-_]{43}")
 _SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*")
 """https://www.rfc-editor.org/rfc/rfc6749#section-3.3"""
-_REDIRECT = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[!-~]+")
-"""An absolute URI; which ones are right, the issuer knows."""
+_REDIRECT = re.compile(
+    r"(?!(?i:javascript|data|vbscript|blob|file):)[A-Za-z][A-Za-z0-9+.\-]*:[!-~]+"
+)
+"""An absolute URI that is no program; which ones are right, the issuer knows."""
 
 
 async def authorize(facade: Facade, request: Request) -> Response:

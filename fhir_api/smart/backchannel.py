@@ -13,7 +13,7 @@ import structlog
 
 from fhir_api.smart.documents import MOST_BYTES
 from fhir_api.smart.facade import Facade
-from fhir_api.smart.oauth import OAuthError
+from fhir_api.smart.oauth import IssuerSilent, OAuthError
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +40,6 @@ SENTENCES = {
     "unauthorized_client": "The client may not do this.",
     "unsupported_grant_type": "The grant type is not supported.",
 }
-UNAVAILABLE = OAuthError("temporarily_unavailable", "The authorization server does not answer.")
 
 
 async def posted(
@@ -60,7 +59,7 @@ async def posted(
                 status, body = answer.status_code, await _bounded(answer)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         log.warning("issuer_unavailable", reason=type(error).__name__)
-        raise UNAVAILABLE from error
+        raise IssuerSilent from error
     members = _members(body)
     if status == httpx.codes.OK:
         return members
@@ -72,7 +71,7 @@ async def posted(
     log.warning("issuer_refused", status=status)
     if status < 500 and error_code is not None:
         raise OAuthError("invalid_request", "The authorization server refuses the request.")
-    raise UNAVAILABLE
+    raise IssuerSilent
 
 
 async def is_registered(facade: Facade, client: str, redirect_uri: str) -> bool:
@@ -99,7 +98,7 @@ async def is_registered(facade: Facade, client: str, redirect_uri: str) -> bool:
         answer = await facade.issuer.client.get(with_query(endpoint, query), timeout=PATIENCE_S)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         log.warning("issuer_unavailable", reason=type(error).__name__)
-        raise UNAVAILABLE from error
+        raise IssuerSilent from error
     location = answer.headers.get("location", "")
     joint = "&" if "?" in redirect_uri else "?"
     if not answer.is_redirect or not location.startswith(redirect_uri + joint):
@@ -125,7 +124,7 @@ async def _bounded(answer: httpx.Response) -> bytes:
     async for piece in answer.aiter_bytes():
         body += piece
         if len(body) > MOST_BYTES:
-            raise UNAVAILABLE
+            raise IssuerSilent
     return bytes(body)
 
 

@@ -41,7 +41,11 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class OAuthError(Exception):
-    """A refusal: ``error`` is one of OAuth's codes, ``description`` a sentence of ours for the app's developer."""
+    """A refusal: ``error`` is one of OAuth's codes, ``description`` a sentence of ours for the app's developer.
+
+    InvalidGrant    of a code or refresh token nobody is told what is wrong with it
+    IssuerSilent    the authorization server does not answer, or not as one
+    """
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(description)
@@ -51,6 +55,17 @@ class OAuthError(Exception):
     @property
     def status(self) -> int:
         return STATUS.get(self.error, 400)
+
+
+class InvalidGrant(OAuthError):
+    def __init__(self) -> None:
+        text = "The code or refresh token is not valid, not yours, used, or has expired."
+        super().__init__("invalid_grant", text)
+
+
+class IssuerSilent(OAuthError):
+    def __init__(self) -> None:
+        super().__init__("temporarily_unavailable", "The authorization server does not answer.")
 
 
 def json_answer(members: Mapping[str, Any], status: int = 200) -> Response:

@@ -18,6 +18,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from fhir_api.http import FHIR_JSON
 from fhir_api.routes import handle
 from fhir_api.smart import pages
 from fhir_api.smart.authorizations import EMERGENCY, Authorization, Emergency
@@ -31,7 +32,7 @@ from fhir_api.smart.sign_in import (
     GONE,
     SIGN_INS,
     SignIn,
-    cookie_name,
+    forget_browser,
     form_key,
     of_browser,
     signed_in,
@@ -65,7 +66,7 @@ async def callback(facade: Facade, request: Request) -> Response:
             text = "Only clinicians and radiologists may open a patient in an emergency."
             raise OAuthError("access_denied", text)
         own = own_patient(record.user)
-        if own:
+        if own and not authorization.purpose:
             kept = await of_browser(facade, request, id)
             return await _chosen(facade, id, kept, own, ())
     except Exception as error:  # noqa: BLE001 - the boundary
@@ -113,7 +114,7 @@ async def _done(facade: Facade, id: str, kept: Kept[SignIn], form: Mapping[str, 
         case "open" if is_emergency:
             return await _opened(facade, id, kept, form)
         case "cancel":
-            return await _cancelled(facade, kept)
+            return await _cancelled(facade, id, kept)
     raise OAuthError("invalid_request", GONE)
 
 
@@ -155,7 +156,7 @@ async def _found(facade: Facade, id: str, record: SignIn, form: Mapping[str, str
     answer = await handle(facade.api, request)
     if answer.status == 403:
         raise OAuthError("access_denied", "You may not look for patients here.")
-    if answer.status != 200:
+    if answer.status != 200 or not (answer.header("content-type") or "").startswith(FHIR_JSON):
         problem = "That cannot be searched for: change what you entered."
         return _page(facade, id, record, sought, None, problem=problem)
     bundle = orjson.loads(answer.body)
@@ -277,11 +278,11 @@ async def _chosen(
     shown = listed(resource)
     text = f"Opening {authorization.client} with {shown.name}, born {shown.born}."
     answer = pages.onward("One moment", text, onward.headers["location"])
-    answer.delete_cookie(cookie_name(facade, id), path="/")
+    forget_browser(facade, id, answer)
     return answer
 
 
-async def _cancelled(facade: Facade, kept: Kept[SignIn]) -> Response:
+async def _cancelled(facade: Facade, id: str, kept: Kept[SignIn]) -> Response:
     """Back to the app, which the issuer was seen to know at that address when this began."""
     authorization = kept.record.authorization
     await facade.api.store.commit(Commit(writes=(SIGN_INS.removal(kept, facade.api.clock()),)))
@@ -291,7 +292,9 @@ async def _cancelled(facade: Facade, kept: Kept[SignIn]) -> Response:
         "state": authorization.state,
     }
     url = with_query(authorization.redirect_uri, told)
-    return pages.onward("Cancelled", "No patient was chosen.", url)
+    answer = pages.onward("Cancelled", "No patient was chosen.", url)
+    forget_browser(facade, id, answer)
+    return answer
 
 
 def own_patient(user: str) -> str:

@@ -80,15 +80,7 @@ async def begin(facade: Facade, authorization: Authorization, spent: tuple[Write
         query["login_hint"] = authorization.passed_on["login_hint"]
     endpoint = (await facade.issuer.metadata()).authorization_endpoint
     answer = RedirectResponse(with_query(endpoint, query), 303, pages.NOT_KEPT_NOR_TOLD)
-    answer.set_cookie(
-        cookie_name(facade, id),
-        secret,
-        max_age=LIFETIME_S,
-        path="/",
-        secure=_is_secure(facade),
-        httponly=True,
-        samesite="lax",
-    )
+    _set_cookie(facade, id, answer, secret, LIFETIME_S)
     return answer
 
 
@@ -136,11 +128,28 @@ async def of_browser(facade: Facade, request: Request, id: str) -> Kept[SignIn]:
     Raises:
         OAuthError: there is none for this browser.
     """
-    secret = request.cookies.get(cookie_name(facade, id), "")
+    secret = request.cookies.get(_cookie_name(facade, id), "")
     kept = await SIGN_INS.read(facade.api.store, id, facade.api.clock()) if secret else None
     if kept is None or not hmac.compare_digest(kept.record.browser, digest(secret)):
         raise OAuthError("invalid_request", GONE)
     return kept
+
+
+def forget_browser(facade: Facade, id: str, answer: Response) -> None:
+    """The launch is over: its cookie goes."""
+    _set_cookie(facade, id, answer, "", 0)
+
+
+def _set_cookie(facade: Facade, id: str, answer: Response, secret: str, lifetime_s: int) -> None:
+    answer.set_cookie(
+        _cookie_name(facade, id),
+        secret,
+        max_age=lifetime_s,
+        path="/",
+        secure=_is_secure(facade),
+        httponly=True,
+        samesite="lax",
+    )
 
 
 def form_key(record: SignIn) -> str:
@@ -148,7 +157,7 @@ def form_key(record: SignIn) -> str:
     return digest(f"form\n{record.browser}\n{record.verifier}")
 
 
-def cookie_name(facade: Facade, id: str) -> str:
+def _cookie_name(facade: Facade, id: str) -> str:
     """One cookie an authorization; the prefix keeps other hosts and plain HTTP from setting it (RFC 6265bis §4.1.3.2)."""
     return f"{'__Host-' if _is_secure(facade) else ''}hv-{digest(id)[:16]}"
 

@@ -33,7 +33,14 @@ from fhir_api.smart.granting import (
     granted,
 )
 from fhir_api.smart.launches import readable
-from fhir_api.smart.oauth import Credentials, OAuthError, credentials_of, form_of, json_answer
+from fhir_api.smart.oauth import (
+    Credentials,
+    InvalidGrant,
+    OAuthError,
+    credentials_of,
+    form_of,
+    json_answer,
+)
 from fhir_api.smart.records import Kept
 from fhir_api.smart.refusals import TokenRefused
 from fhir_api.smart.sign_in import PAGE_SCOPES
@@ -43,9 +50,6 @@ from store.interface import Commit, Write
 log = structlog.get_logger(__name__)
 
 MOST_TOKEN = 16 * 1024
-INVALID_GRANT = OAuthError(
-    "invalid_grant", "The code or refresh token is not valid, not yours, used, or has expired."
-)
 
 
 async def token(facade: Facade, request: Request) -> Response:
@@ -82,13 +86,13 @@ async def _by_code(
         raise OAuthError("invalid_grant", "code_verifier is needed, as RFC 7636 describes it.")
     kept = await PENDING.read(facade.api.store, challenge, facade.api.clock())
     if kept is None or kept.record.used:
-        raise INVALID_GRANT
+        raise InvalidGrant
     authorization = kept.record.authorization
     if not (
         hmac.compare_digest(authorization.client.encode(), credentials.client.encode())
         and form.get("redirect_uri") == authorization.redirect_uri
     ):
-        raise INVALID_GRANT
+        raise InvalidGrant
     answer = await _issued(
         facade,
         credentials,
@@ -106,17 +110,18 @@ async def _by_code(
         return await _kept(facade, context, claims, answer, (_used(kept, facade),))
     except (OAuthError, TokenRefused, VersionConflict) as error:
         await _withdraw(facade, credentials, answer)
-        raise INVALID_GRANT from error
+        raise InvalidGrant from error
 
 
 async def _may_see(facade: Facade, context: LaunchContext, claims: Claims) -> None:
-    """A launch opens no patient whom the user may not see: whatever the EHR or app asked for.
+    """A launch opens no patient whom the user may not see, or may not see any more: whatever the EHR or app asked for.
 
     Raises:
         OAuthError: the user may not.
+        TokenRefused: the token is another client's or user's than the context.
     """
+    caller = caller_of(claims, context, facade.fhir_url)
     if context.patient:
-        caller = caller_of(claims, context, facade.fhir_url)
         looking = replace(caller, scopes=PAGE_SCOPES, patient="")
         await readable(facade, looking, "Patient", context.patient)
 
@@ -136,9 +141,9 @@ def _context(
     """
     user = relative_user(claims.fhirUser, facade.fhir_url)
     if claims.azp != authorization.client:
-        raise INVALID_GRANT
+        raise InvalidGrant
     if authorization.subject not in {"", claims.sub} or authorization.user not in {"", user}:
-        raise INVALID_GRANT
+        raise InvalidGrant
     by_issuer = str(answer.get("scope") or claims.scope).split()
     scopes = granted(_meant(authorization), by_issuer)
     return LaunchContext(
@@ -177,7 +182,7 @@ async def _by_refresh_token(
     now_us = facade.api.clock()
     kept = await REFRESH_TOKENS.read(facade.api.store, refresh_token, now_us)
     if kept is None or kept.record.client != credentials.client:
-        raise INVALID_GRANT
+        raise InvalidGrant
     first = kept.record
     scope = first.scope
     if "scope" in form:
@@ -188,16 +193,14 @@ async def _by_refresh_token(
         facade, credentials, {"grant_type": "refresh_token", "refresh_token": refresh_token}
     )
     claims = await _verified(facade, answer)
-    if claims.azp != first.client or claims.sub != first.subject:
-        await _withdraw(facade, credentials, answer)
-        raise INVALID_GRANT
     scope = " ".join(granted(scope.split(), str(answer.get("scope") or claims.scope).split()))
     context = msgspec.structs.replace(first, scope=scope, expires_us=int(claims.exp * 1_000_000))
     try:
+        await _may_see(facade, context, claims)
         return await _kept(facade, context, claims, answer, (), first)
-    except VersionConflict as error:
+    except (OAuthError, TokenRefused, VersionConflict) as error:
         await _withdraw(facade, credentials, answer)
-        raise INVALID_GRANT from error
+        raise InvalidGrant from error
 
 
 async def _by_credentials(

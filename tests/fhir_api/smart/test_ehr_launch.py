@@ -10,6 +10,7 @@ import pytest
 
 from fhir_api.smart.launches import LAUNCHES, LIFETIME_S, Launch
 from fhir_api.smart.oauth import STATUS
+from tests.authorization_server import User
 from tests.deployment import OPERATOR_TOKEN
 from tests.fhir_api.smart.hospital import ANNA, BERT, PASSWORD, VIEWER, Hospital
 from tests.smart_flows import App, Browser, ehr_launch, make_launch
@@ -113,6 +114,18 @@ def test_a_refresh_token_works_for_its_own_app_and_once(place: Hospital, browser
     assert_refused(other.refresh(token), "invalid_grant")
     assert app.refresh(token).status_code == 200
     assert_refused(app.refresh(token), "invalid_grant")
+
+
+def test_who_may_not_see_the_patient_any_more_gets_no_new_token(
+    place: Hospital, browser: Browser
+) -> None:
+    app = place.viewer()
+    token = launched(place, browser, app).json()["refresh_token"]
+    house = place.issuer.users["house"]
+    place.issuer.users["house"] = User(house.password, house.fhir_user, ("auditor",))
+    refused = app.refresh(token)
+    place.issuer.users["house"] = house
+    assert_refused(refused, "invalid_grant")
 
 
 def test_one_users_two_patients_stay_apart_in_one_browser(

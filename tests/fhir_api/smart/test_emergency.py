@@ -14,6 +14,7 @@ import pytest
 from fhir_api.smart.authorizations import EMERGENCIES, Emergency
 from fhir_api.smart.contexts import context_of
 from store.sqlite import SqliteStore
+from tests.authorization_server import User
 from tests.fhir_api.smart.hospital import ANNA, BERT, PASSWORD, VIEWER, Hospital, hospital
 from tests.fhir_api.smart.test_ehr_launch import assert_refused_at_app
 from tests.smart_flows import App, Browser, Page
@@ -95,6 +96,16 @@ def test_without_a_reason_nothing_opens(place: Hospital, browser: Browser, reaso
     assert page.status == 200
     assert "Give a reason" in page.text
     assert "Bert" in page.text
+
+
+def test_a_clinician_who_is_a_patient_here_gives_a_reason_too(
+    place: Hospital, browser: Browser
+) -> None:
+    place.issuer.users["both"] = User(PASSWORD, f"Patient/{ANNA}", ("clinician",))
+    page = browser.open(place.viewer().url(SCOPE, purpose="BTG"))
+    page = browser.log_in(page, "both", PASSWORD)
+    assert "in an emergency" in page.text
+    assert not page.onward
 
 
 def test_choosing_alone_opens_nothing(place: Hospital, browser: Browser) -> None:

@@ -79,6 +79,19 @@ def test_the_page_says_what_to_do_next(
     assert told in page.text
 
 
+@pytest.mark.parametrize(
+    "query", ["_format=html", "_summary=count", "_format=xml&name=Quist", "birthdate=x"]
+)
+def test_a_page_that_somebody_made_up_is_no_page(
+    place: Hospital, browser: Browser, query: str
+) -> None:
+    page = at_picker(place, browser, place.viewer())
+    form = {**page.forms[0].fields, "do": "more", "page": query, "name": "Quist"}
+    answer = browser.client.post(page.url, data=form)
+    assert answer.status_code == 200
+    assert 'value="choose"' not in answer.text
+
+
 def test_what_was_typed_is_shown_as_text(place: Hospital, browser: Browser) -> None:
     page = at_picker(place, browser, place.viewer())
     page = browser.submit(page, "search", name='"><script>x</script>', identifier="{{7*7}}")
