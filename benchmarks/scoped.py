@@ -32,7 +32,7 @@ from tests.deployment import OPERATOR_TOKEN, Deployment
 
 PATIENTS, OBSERVATIONS = 40, 20
 WARM_UP, PAIRS = 300, 3000
-ROUNDS, REQUESTS = 10, 600
+ROUNDS, REQUESTS = 6, 2000
 SCOPES = " ".join(
     f"patient/{type}.rs"
     for type in (

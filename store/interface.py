@@ -336,6 +336,13 @@ class Store(Protocol):
         """The place of the type's newest version in the order of commits; 0: there is none. Cheap enough to poll."""
         ...
 
+    def mark(self, type: str) -> bytes:
+        """Another one after every write of that type, by any process, that has been acknowledged; now and then without one.
+
+        For what is asked at every request: it costs next to nothing.
+        """
+        ...
+
     async def wait_for_change(
         self, type: str, timeout_s: float, *, since: int | None = None
     ) -> None:

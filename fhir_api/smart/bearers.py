@@ -1,4 +1,4 @@
-"""From a signed bearer token to its Caller. A token is verified once in a while, and asked about at every request."""
+"""From a signed bearer token to its Caller: verified once in a while, and known to be revoked from that moment on."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ LOOK_AGAIN_S: Final = 300.0
 """After that long a token is verified again: its issuer may have withdrawn the key."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Known:
     caller: Caller
     until_s: float
     revocation_id: str
+    mark: bytes = b""
+    """Of the revocations, when this token was last seen not to be among them."""
 
 
 class Bearers:
@@ -67,12 +69,19 @@ class Bearers:
                 self._remember(token_digest, known)
             else:
                 self._known.move_to_end(token_digest)
-            revocation = await self._store.read(REVOCATIONS.name, known.revocation_id)
+            # The mark is taken first: a revocation that comes meanwhile changes it again.
+            mark = self._store.mark(REVOCATIONS.name)
+            if mark != known.mark:
+                await self._refuse_revoked(known)
+                known.mark = mark
         except StoreError as error:
             raise translated(error) from error
+        return known.caller
+
+    async def _refuse_revoked(self, known: _Known) -> None:
+        revocation = await self._store.read(REVOCATIONS.name, known.revocation_id)
         if revocation is not None and not revocation.deleted:
             raise TokenRefused("The token was revoked.")
-        return known.caller
 
     async def _look(self, token: str) -> _Known:
         claims = await verified(token, self._trusted, self._skew_s)

@@ -1,4 +1,4 @@
-"""Tokens that end before their time. Every process asks the store at every request: what is revoked ends at once."""
+"""Tokens that end before their time, at once in every process: each looks at every request whether there is news."""
 
 from __future__ import annotations
 

@@ -37,6 +37,7 @@ from store.sqlite.changes import Changes
 from store.sqlite.checkpoints import Checkpoints
 from store.sqlite.connections import connect, translated
 from store.sqlite.demand import Demand
+from store.sqlite.marks import Marks
 from store.sqlite.matches import Sql
 from store.sqlite.names import Names
 from store.sqlite.readers import Readers, Rows
@@ -71,6 +72,7 @@ class SqliteStore:
         self._changes = Changes(self._data_version, self._last_write)
         self._turn = Turn(directory / "write.lock")
         self._demand = Demand(directory / "index.wanted")
+        self._marks = Marks(directory / "marks")
         self.blobs = FileBlobs(directory / "blobs", self._remove_unnamed)
         self._writer = Writer(
             writing,
@@ -78,6 +80,7 @@ class SqliteStore:
             self._turn,
             self._demand,
             self.blobs.exists,
+            self._marks.changed,
             self._changes.written,
         )
 
@@ -114,6 +117,7 @@ class SqliteStore:
         await asyncio.to_thread(self._readers.close)
         self._turn.close()
         self._demand.close()
+        self._marks.close()
         self.blobs.close()
 
     async def commit(self, commit: Commit) -> None:
@@ -213,6 +217,9 @@ class SqliteStore:
 
     async def last_write(self, type: str) -> int:
         return self._last_write(type)
+
+    def mark(self, type: str) -> bytes:
+        return self._marks.of(type)
 
     async def wait_for_change(
         self, type: str, timeout_s: float, *, since: int | None = None

@@ -68,9 +68,12 @@ class Writer:
         turn: Turn,
         demand: Demand,
         blob_exists: Callable[[str], bool],
+        mark: Callable[[set[str]], None],
         written: Callable[[set[str]], None],
     ) -> None:
-        """``written`` is called on the event loop with the types that a group wrote."""
+        """Both are called with the types that a group wrote: ``mark`` before anybody is told, ``written`` on the event loop
+        after that.
+        """
         self._connection = connection
         self._names = Names(connection)
         self._checkpoints = checkpoints
@@ -79,6 +82,7 @@ class Writer:
         self._pending = 1
         """Resources that this process keeps pending, more or less: one that was killed may have left some."""
         self._blob_exists = blob_exists
+        self._mark = mark
         self._written = written
         self._waiting: Inbox[_Waiting | None] = Inbox()
         self._content_bytes = 0
@@ -113,6 +117,7 @@ class Writer:
                     self._join(group, 0, 0.0)
                     began = perf_counter()
                     types = self._write(group)
+                    self._mark(types)
                 patience_s = min((perf_counter() - began) / 2, PATIENCE_S)
                 expected = len(group) + len(self._waiting)
                 self._answer(group, types)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from store.errors import VersionConflict
 from store.interface import HistoryQuery, HistoryRow, Store
+from tests.contract.conftest import Opener
 from tests.contract.writes import commit, made
 
 
@@ -95,3 +99,35 @@ async def test_last_write_is_the_place_of_a_types_newest_version(store: Store) -
     await store.commit(commit(made("Patient", "a", version=2, method="DELETE", content=b"")))
     rows = await store.history(HistoryQuery(("Patient",)))
     assert await store.last_write("Patient") == rows[0].sequence > first
+
+
+async def test_a_mark_is_another_one_after_each_write_of_its_type_by_any_process(
+    open_store: Opener,
+) -> None:
+    here, there = open_store(), open_store()
+    seen = {here.mark("Patient")}
+    for version, writer in enumerate((here, there, there, here), 1):
+        await writer.commit(commit(made("Patient", "a", version=version)))
+        assert here.mark("Patient") == there.mark("Patient")
+        seen.add(here.mark("Patient"))
+    assert len(seen) == 5
+    await here.commit(commit(made("Patient", "a", version=5, method="DELETE", content=b"")))
+    assert there.mark("Patient") not in seen
+
+
+async def test_a_mark_stays_while_nothing_is_written(open_store: Opener) -> None:
+    here, there = open_store(), open_store()
+    before = here.mark("Patient")
+    await there.commit(commit(made("Task", "t")))
+    with pytest.raises(VersionConflict):
+        await there.commit(commit(made("Patient", "a", version=3)))
+    await here.read("Patient", "a")
+    assert here.mark("Patient") == there.mark("Patient") == before
+
+
+async def test_a_store_that_is_opened_trusts_no_mark_of_before(open_store: Opener) -> None:
+    """Whoever opened it before may have been killed between a commit and its mark."""
+    here = open_store()
+    before = here.mark("Patient")
+    open_store()
+    assert here.mark("Patient") != before

@@ -205,7 +205,6 @@ async def test_a_store_that_does_not_answer_is_503(
 ) -> None:
     """What may be revoked is not let in."""
     token = LOCAL.token(GRANT)
-    await shown(bearers, token)
 
     async def fails(_type: str, _id: str) -> None:
         raise StoreUnavailable("the disk is gone")
