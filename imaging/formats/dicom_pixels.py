@@ -7,16 +7,18 @@ https://dicom.nema.org/medical/dicom/current/output/chtml/part05/chapter_8.html
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames, get_frame
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import as_pixel_options
-from pydicom.uid import UID
+from pydicom.uid import UID, JPEG2000TransferSyntaxes
 
 from imaging.errors import (
     CorruptImage,
@@ -27,6 +29,7 @@ from imaging.errors import (
 )
 from imaging.formats.dicom_header import DicomFile, PixelElement
 from imaging.formats.dicom_values import text
+from imaging.formats.jpeg_2000 import check_announced
 from imaging.formats.limits import Limits, check_size
 
 _GRAYSCALE = frozenset({"MONOCHROME1", "MONOCHROME2"})
@@ -42,6 +45,7 @@ _JPEG_FAMILY = (
 _FASTEST_FIRST = ("pillow", "pylibjpeg", "gdcm", "pydicom")
 """JPEG 2000: both are OpenJPEG and give the same values, in 112 and 104 ms of processor time for one radiograph, but
 Pillow's shares 95 of them out to threads (see imaging/isolation.py). Baseline JPEG: 2.8 ms (Pillow) and 11.7 (gdcm)."""
+_JPEG_2000 = frozenset(JPEG2000TransferSyntaxes)
 _END_OF_IMAGE = b"\xff\xd9"
 """JPEG, JPEG-LS and JPEG 2000 end alike; decoders make do without, and then invent the rest of the image."""
 _TAIL_BYTES = 64
@@ -182,6 +186,8 @@ def decode(
         )
         if file.pixels.vr is not None:
             options["pixel_vr"] = file.pixels.vr
+        if file.transfer_syntax in _JPEG_2000:
+            _check_codestreams(file, form, frame, options)
         pixels = _by_first_plugin(decoder, file, frame, options)
         if palette and form.photometric_interpretation == "PALETTE COLOR":
             pixels = _eight_bit_where_it_is(apply_color_lut(pixels, _palette(file.dataset)))
@@ -197,6 +203,23 @@ def decode(
             ) from exc
         raise CorruptImage(f"the pixel data cannot be decoded ({type(exc).__name__})") from exc
     return np.asarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+
+
+def _check_codestreams(
+    file: DicomFile, form: PixelForm, frame: int | None, options: dict[str, Any]
+) -> None:
+    """Raises CorruptImage where a frame that is to be decoded announces another size than the data set's."""
+    assert file.pixels is not None
+    file.stream.seek(file.pixels.offset)
+    count, offsets = form.frames, options.get("extended_offsets")
+    frames: Iterable[bytes]
+    if frame is None:
+        frames = generate_frames(file.stream, number_of_frames=count, extended_offsets=offsets)
+    else:
+        one = get_frame(file.stream, frame, number_of_frames=count, extended_offsets=offsets)
+        frames = (one,)
+    for codestream in frames:
+        check_announced(codestream, form.rows, form.columns, form.samples)
 
 
 def _by_first_plugin(
