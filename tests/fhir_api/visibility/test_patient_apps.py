@@ -5,120 +5,19 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#pati
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.fhir_api.client import Client, Reply, entry, observation, patient
+from tests.fhir_api.client import Client, Reply, entry, observation
 from tests.fhir_api.visibility.callers import app
+from tests.fhir_api.visibility.ward import HIDDEN, SHOWN, fill, of
 
 EVERYTHING = "patient/*.cruds"
 PHOTO = {"resourceType": "Binary", "contentType": "image/png", "data": "AAAA"}
-HIDDEN = [
-    "Patient/b",
-    "Observation/ob",
-    "ImagingStudy/sb",
-    "DiagnosticReport/rb",
-    "Media/mb",
-    "Binary/bb",
-    "Binary/attached-b",
-    "Task/tb",
-    "Device/db",
-    "Group/g",
-    "List/l",
-    "Basic/basic",
-]
-SHOWN = [
-    "Patient/a",
-    "Observation/oa",
-    "ImagingStudy/sa",
-    "DiagnosticReport/ra",
-    "Media/ma",
-    "Binary/ba",
-    "Binary/attached-a",
-    "Task/ta",
-    "Device/model",
-    "Organization/org",
-]
-
-
-def of(kind: str, id: str, subject: str | None = None, /, **members: Any) -> dict[str, Any]:
-    about = {"subject": {"reference": subject}} if subject else {}
-    return {"resourceType": kind, "id": id, **about, **members}
-
-
-def record(x: str) -> list[dict[str, Any]]:
-    """One patient's."""
-    me = f"Patient/{x}"
-    code = {"text": "chest"}
-    link = {"contentType": "image/png", "url": f"Binary/attached-{x}"}
-    return [
-        patient(
-            x,
-            id=x,
-            name=[{"family": f"Family{x}"}],
-            managingOrganization={"reference": "Organization/org"},
-        ),
-        observation(me, id=f"o{x}", identifier=[{"system": "urn:o", "value": x}]),
-        of("ImagingStudy", f"s{x}", me, status="available"),
-        of(
-            "DiagnosticReport",
-            f"r{x}",
-            me,
-            status="preliminary",
-            code=code,
-            result=[{"reference": f"Observation/o{x}"}],
-        ),
-        of("Binary", f"attached-{x}", contentType="image/png", data="AAAA"),
-        of("Media", f"m{x}", me, status="completed", content=link),
-        of(
-            "Binary",
-            f"b{x}",
-            contentType="image/png",
-            data="AAAA",
-            securityContext={"reference": f"DiagnosticReport/r{x}"},
-        ),
-        of(
-            "Task",
-            f"t{x}",
-            status="draft",
-            intent="order",
-            focus={"reference": f"ImagingStudy/s{x}"},
-        )
-        | {"for": {"reference": me}},
-        of("Device", f"d{x}", patient={"reference": me}),
-    ]
 
 
 @pytest.fixture
 async def ward(client: Client) -> Client:
-    shared = [
-        of("Organization", "org", name="Clinic"),
-        of("Device", "model", deviceName=[{"name": "model", "type": "model-name"}]),
-        of(
-            "Group",
-            "g",
-            type="person",
-            actual=True,
-            member=[{"entity": {"reference": "Patient/a"}}, {"entity": {"reference": "Patient/b"}}],
-        ),
-        of(
-            "List",
-            "l",
-            status="current",
-            mode="working",
-            entry=[
-                {"item": {"reference": "Observation/oa"}},
-                {"item": {"reference": "Observation/ob"}},
-            ],
-        ),
-        of("Basic", "basic", "Patient/a", code={"text": "x"}),
-    ]
-    for resource in [*shared, *record("a"), *record("b")]:
-        url = f"{resource['resourceType']}/{resource['id']}"
-        made = await client.put(url, resource)
-        assert made.status == 201, made.body
-    return client
+    return await fill(client, "a", "b")
 
 
 @pytest.fixture
