@@ -54,7 +54,9 @@ def auth_app(facade: Facade) -> Application:
 
 
 def _route(path: str, handler: Handler, methods: tuple[str, ...]) -> Route:
-    return Route(path, handler, methods=list(methods))
+    route = Route(path, handler, methods=list(methods))
+    route.methods = set(methods)  # without HEAD: whoever looks at a launch's URL would use it up
+    return route
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

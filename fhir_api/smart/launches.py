@@ -134,6 +134,7 @@ def reading(facade: Facade, caller: Caller, path: tuple[str, ...], query: str = 
         body=b"",
         caller=caller,
         base_url=facade.fhir_url,
+        id=f"auth-{secrets.token_hex(8)}",
     )
 
 

@@ -11,6 +11,7 @@ import hmac
 import secrets
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -20,10 +21,13 @@ from fhir_api.smart.authorizations import Authorization, challenge_of
 from fhir_api.smart.backchannel import own_authorization, posted, with_query
 from fhir_api.smart.callers import caller_of, no_context
 from fhir_api.smart.facade import Facade
-from fhir_api.smart.oauth import OAuthError, parameters_of
+from fhir_api.smart.oauth import IssuerSilent, OAuthError, parameters_of
 from fhir_api.smart.records import Kept, Kind, digest
+from fhir_api.smart.refusals import TokenRefused
 from fhir_api.smart.scopes import resource_scopes
 from store.interface import Commit, Write
+
+log = structlog.get_logger(__name__)
 
 LIFETIME_S = 900
 PAGE_SCOPES = resource_scopes("user/Patient.rs")
@@ -58,6 +62,7 @@ class SignIn(msgspec.Struct, frozen=True, omit_defaults=True):
 SIGN_INS: Kind[SignIn] = Kind("smart:sign-in", SignIn)
 """By the id in the page's URL."""
 
+NOT_SIGNED_IN = "You could not be signed in."
 GONE = "This page has ended, or belongs to another browser. Open the app again."
 
 
@@ -98,7 +103,7 @@ async def signed_in(facade: Facade, request: Request) -> tuple[str, SignIn]:
     if record.subject:
         raise OAuthError("invalid_request", GONE)
     if "code" not in answer:
-        raise OAuthError("access_denied", "Nobody was signed in.")
+        raise OAuthError("access_denied", NOT_SIGNED_IN)
     if answer.get("iss", facade.issuer.url) != facade.issuer.url:
         raise OAuthError("invalid_request", GONE)
     form = {
@@ -109,11 +114,17 @@ async def signed_in(facade: Facade, request: Request) -> tuple[str, SignIn]:
         "client_id": facade.client_id,
     }
     endpoint = (await facade.issuer.metadata()).token_endpoint
-    tokens = await posted(facade, endpoint, form, own_authorization(facade))
-    claims = await facade.verify(str(tokens.get("access_token", "")))
-    caller = caller_of(claims, no_context(claims), facade.fhir_url)
+    try:
+        tokens = await posted(facade, endpoint, form, own_authorization(facade))
+        claims = await facade.verify(str(tokens.get("access_token", "")))
+        caller = caller_of(claims, no_context(claims), facade.fhir_url)
+    except IssuerSilent:
+        raise
+    except (OAuthError, TokenRefused) as error:
+        log.warning("sign_in_failed", error=type(error).__name__, reason=str(error))
+        raise OAuthError("access_denied", NOT_SIGNED_IN) from error
     if caller.id != facade.client_id:
-        raise OAuthError("access_denied", "Nobody was signed in.")
+        raise OAuthError("access_denied", NOT_SIGNED_IN)
     known = msgspec.structs.replace(
         record, subject=caller.subject, user=caller.user, roles=tuple(sorted(caller.roles))
     )

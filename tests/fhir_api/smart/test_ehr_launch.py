@@ -162,6 +162,14 @@ def test_a_launch_works_once(place: Hospital, browser: Browser) -> None:
     assert_refused_at_app(page, again, "invalid_request")
 
 
+def test_a_look_at_a_launchs_url_does_not_use_it_up(place: Hospital, browser: Browser) -> None:
+    app = place.viewer()
+    url = app.url(SCOPE, launch=place.launch())
+    assert browser.client.head(url).status_code == 405
+    code = app.code_of(browser.log_in(browser.open(url), "house", PASSWORD))
+    assert app.exchange(code).status_code == 200
+
+
 def test_a_launch_ends_by_itself(place: Hospital, browser: Browser) -> None:
     launch = make_launch(place.fhir, OPERATOR_TOKEN, patient=ANNA).json()
     assert launch["expires_in"] == LIFETIME_S

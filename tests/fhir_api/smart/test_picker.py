@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
-from tests.fhir_api.smart.hospital import ANNA, BERT, PASSWORD, Hospital
+from tests.fhir_api.smart.hospital import ANNA, BERT, PASSWORD, SERVER, Hospital
 from tests.fhir_api.smart.test_ehr_launch import assert_refused, assert_refused_at_app
 from tests.smart_flows import App, Browser, Page, standalone_launch
 
@@ -211,6 +213,17 @@ def test_signing_somebody_else_in_with_ones_own_code_does_not_work(
         assert victim.get(callback).status_code == 400
     assert browser.client.get(callback).status_code == 303
     assert browser.client.get(callback).status_code == 400
+
+
+def test_who_cannot_be_signed_in_is_told_so(place: Hospital, browser: Browser) -> None:
+    """The issuer refuses this server's own client, say, or its tokens are for somebody else."""
+    at_issuer = browser.open(place.viewer().url(SCOPE))
+    server = place.issuer.clients[SERVER]
+    place.issuer.clients[SERVER] = replace(server, secret="changed meanwhile")
+    page = browser.log_in(at_issuer, "house", PASSWORD)
+    place.issuer.clients[SERVER] = server
+    assert page.status == 403
+    assert "You could not be signed in." in page.text
 
 
 def test_what_is_not_there_cannot_be_chosen(place: Hospital, browser: Browser) -> None:
