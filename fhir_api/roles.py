@@ -109,3 +109,6 @@ _ROLES: Final = {
     "radiologist": _clinician,
     "auditor": _auditor,
 }
+
+ROLES: Final = frozenset(_ROLES)
+"""Every role that there is."""

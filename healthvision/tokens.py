@@ -11,8 +11,9 @@ import time
 import jwt
 import typer
 
+from fhir_api.roles import ROLES
 from fhir_api.smart import revocation
-from fhir_api.smart.callers import RESERVED, ROLES, relative_user
+from fhir_api.smart.callers import RESERVED, relative_user
 from fhir_api.smart.claims import MOST_TOKEN_BYTES, read_token
 from fhir_api.smart.local import Grant
 from fhir_api.smart.refusals import TokenRefused

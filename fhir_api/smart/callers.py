@@ -7,14 +7,14 @@ from typing import Final
 
 import msgspec
 
-from fhir_api.access import Caller
+from fhir_api.access import OURSELVES, Caller
+from fhir_api.roles import ROLES
 from fhir_api.smart.claims import Claims
 from fhir_api.smart.contexts import LaunchContext
 from fhir_api.smart.refusals import TokenRefused
 from fhir_api.smart.scopes import resource_scopes
 
-ROLES: Final = frozenset({"operator", "worker", "clinician", "radiologist", "auditor"})
-RESERVED: Final = frozenset({"operator", "worker", "nobody"})
+RESERVED: Final = frozenset({"operator", "worker", "nobody", OURSELVES.id})
 """Ids of callers that no client may have: they are the deployment's own."""
 
 _USER = re.compile(

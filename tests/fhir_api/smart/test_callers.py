@@ -84,7 +84,7 @@ def test_roles_come_from_the_realm_and_only_those_that_are_known() -> None:
     assert caller_of(said, no_context(said), BASE).roles == frozenset()
 
 
-@pytest.mark.parametrize("client", ["operator", "worker", "nobody", ""])
+@pytest.mark.parametrize("client", ["operator", "worker", "nobody", "healthvision", ""])
 def test_no_client_passes_for_the_deployment_itself(client: str) -> None:
     said = claims(azp=client)
     with pytest.raises(TokenRefused):
