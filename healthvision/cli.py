@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from healthvision import settings as settings_module
-from healthvision.settings import KeycloakSettings, Settings, SettingsError
+from healthvision.errors import SettingsError
+from healthvision.settings import KeycloakSettings, Settings
 
 _S = TypeVar("_S")
 

@@ -18,6 +18,8 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_api.http import MOST_PARAMETERS
+from healthvision.errors import SettingsError
+from healthvision.secret_files import SettingsWithSecretFiles
 
 _ORIGIN = re.compile(
     r"\*|https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
@@ -58,11 +60,7 @@ class References(StrEnum):
     EXIST = "exist"
 
 
-class SettingsError(Exception):
-    """A setting is wrong. The message is one sentence that names the variable and what is wrong with it."""
-
-
-class Settings(BaseSettings):
+class Settings(SettingsWithSecretFiles):
     """One deployment's settings."""
 
     model_config = SettingsConfigDict(env_prefix="HEALTHVISION_", frozen=True, extra="ignore")
@@ -78,11 +76,15 @@ class Settings(BaseSettings):
         repr=False,
         description="Bearer token of the operator; random and printed at start where it is not set",
     )
+    token_file: Path | None = Field(None, description="File that holds it, where it is not set")
     worker_token: str = Field(
         default_factory=lambda: secrets.token_urlsafe(32),
         min_length=8,
         repr=False,
         description="Bearer token of workers; random where it is not set (workers that serve starts are told it)",
+    )
+    worker_token_file: Path | None = Field(
+        None, description="File that holds it, where it is not set"
     )
     worker_key_file: Path | None = Field(
         None,
@@ -123,6 +125,9 @@ class Settings(BaseSettings):
     )
     smart_client_secret: str = Field(
         "", repr=False, description="Secret of that client; none where it is a public one"
+    )
+    smart_client_secret_file: Path | None = Field(
+        None, description="File that holds it, where it is not set"
     )
     launch_clients: str = Field(
         "ehr-portal",
@@ -306,7 +311,7 @@ class Settings(BaseSettings):
         return self.base_url or f"http://{host}:{self.port}"
 
 
-class KeycloakSettings(BaseSettings):
+class KeycloakSettings(SettingsWithSecretFiles):
     """What ``healthvision keycloak`` needs beside: an administrator's credential, which no server process is told."""
 
     model_config = SettingsConfigDict(
@@ -324,15 +329,15 @@ class KeycloakSettings(BaseSettings):
     admin_secret: str | None = Field(
         None, repr=False, description="The administrator's password, or the client's secret"
     )
-    admin_secret_file: Path | None = Field(None, description="File that holds it")
+    admin_secret_file: Path | None = Field(
+        None, description="File that holds it, where it is not set"
+    )
     portal_secret: str | None = Field(
         None, repr=False, min_length=16, description="Secret of the client ehr-portal; else random"
     )
-    portal_secret_file: Path | None = Field(None, description="File that holds it")
-    server_secret: str | None = Field(
-        None, repr=False, min_length=16, description="Secret of the client fhir-server; else random"
+    portal_secret_file: Path | None = Field(
+        None, description="File that holds it, where it is not set"
     )
-    server_secret_file: Path | None = Field(None, description="File that holds it")
     viewer_redirects: str | None = Field(
         None, description="Redirect URIs of imaging-viewer, with commas between; unset: as they are"
     )
@@ -349,16 +354,6 @@ class KeycloakSettings(BaseSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
         return value.rstrip("/")
-
-    def secret(self, name: str) -> str | None:
-        """The secret as it is set, or as the first line of its file; None where neither is.
-
-        Raises:
-            SettingsError: its file cannot be read, or is empty.
-        """
-        file: Path | None = getattr(self, f"{name}_file")
-        value: str | None = getattr(self, name)
-        return value if file is None else _first_line(file, f"HEALTHVISION_KEYCLOAK_{name}_FILE")
 
 
 def load(**overrides: object) -> Settings:
@@ -387,13 +382,3 @@ def _loaded(kind: type[_S], given: dict[str, object], prefix: str) -> _S:
         first = error.errors()[0]
         name = prefix + "_".join(str(part) for part in first["loc"]).upper()
         raise SettingsError(f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}.") from None
-
-
-def _first_line(file: Path, variable: str) -> str:
-    try:
-        line = file.read_text("utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{variable.upper()}: {file} cannot be read.") from error
-    if not line:
-        raise SettingsError(f"{variable.upper()}: {file} is empty.")
-    return line

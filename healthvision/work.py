@@ -32,7 +32,7 @@ def work(settings: Settings, url: str | None, *, supervised: bool) -> int:
     base_url = url or f"{settings.public_url}/fhir"
     options = WorkerOptions(
         base_url=base_url,
-        credential=_credential(settings, base_url, supervised=supervised),
+        credential=credential_of(settings, base_url, supervised=supervised),
         software=f"HealthVision {version('healthvision')}",
         engine=engine,
         out_of_scope=OutOfScope(settings.out_of_scope),
@@ -48,7 +48,7 @@ def work(settings: Settings, url: str | None, *, supervised: bool) -> int:
     return 0
 
 
-def _credential(settings: Settings, base_url: str, *, supervised: bool) -> httpx.Auth:
+def credential_of(settings: Settings, base_url: str, *, supervised: bool) -> httpx.Auth:
     """The key where one is set. The worker that ``serve`` starts beside itself has the deployment's own token."""
     if settings.worker_key_file is None or supervised:
         return BearerToken(settings.worker_token)

@@ -10,12 +10,13 @@ from pathlib import Path
 from rich.console import Console
 
 from fhir_api.definitions.elements import RESOURCE_TYPES
+from healthvision.errors import SettingsError
 from healthvision.keycloak.admin import Administrator, RealmAdmin
 from healthvision.keycloak.bootstrap import Change, bootstrap
 from healthvision.keycloak.errors import KeycloakError
 from healthvision.keycloak.realm import Site
 from healthvision.keycloak.resource_scopes import TYPES
-from healthvision.settings import KeycloakSettings, Settings, SettingsError
+from healthvision.settings import KeycloakSettings, Settings
 
 NAMED_AT_MOST = 3
 """Objects of a kind that are named one by one; of more, how many."""
@@ -60,7 +61,7 @@ def bootstrap_realm(
 
 def administrator_of(keycloak: KeycloakSettings) -> Administrator:
     """Raises SettingsError where there is no secret."""
-    secret = keycloak.secret("admin_secret")
+    secret = keycloak.admin_secret
     if secret is None:
         raise SettingsError(
             "HEALTHVISION_KEYCLOAK_ADMIN_SECRET, or _FILE: the administrator's secret is needed."
@@ -84,8 +85,8 @@ def site_of(settings: Settings, keycloak: KeycloakSettings, more_types: Iterable
         fhir_url=settings.fhir_url,
         viewer_redirects=_listed(keycloak.viewer_redirects),
         portal_redirects=_listed(keycloak.portal_redirects),
-        portal_secret=keycloak.secret("portal_secret"),
-        server_secret=keycloak.secret("server_secret"),
+        portal_secret=keycloak.portal_secret,
+        server_secret=settings.smart_client_secret or None,
         worker_jwks=None if file is None else public_keys(file),
         types=types,
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from healthvision.settings import SettingsError, load
+from healthvision.errors import SettingsError
+from healthvision.settings import load
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +124,36 @@ def test_origins_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch) -> None
     assert load().allowed_origins == {"https://a.test", "http://localhost:3000"}
     assert load(cors_origins="*").allowed_origins == {"*"}
     assert load(cors_origins="").allowed_origins == frozenset()
+
+
+@pytest.mark.parametrize("secret", ["TOKEN", "WORKER_TOKEN", "SMART_CLIENT_SECRET"])
+def test_a_secret_may_stand_in_a_file(
+    secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("from-the-file-1\nnot this\n")
+    monkeypatch.setenv(f"HEALTHVISION_{secret}_FILE", str(file))
+    assert getattr(load(), secret.lower()) == "from-the-file-1"
+    monkeypatch.setenv(f"HEALTHVISION_{secret}", "set-itself-1")
+    assert getattr(load(), secret.lower()) == "set-itself-1"
+
+
+def test_a_token_from_a_file_is_one_that_the_operator_chose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text("from-the-file-1")
+    monkeypatch.setenv("HEALTHVISION_TOKEN_FILE", str(tmp_path / "secret"))
+    settings = load()
+    assert settings.is_token_set
+    assert settings.child_environment()["HEALTHVISION_TOKEN"] == "from-the-file-1"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
+def test_a_secret_file_that_holds_none_is_named_and_its_content_is_not(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+    monkeypatch.setenv("HEALTHVISION_TOKEN_FILE", str(tmp_path / "secret"))
+    with pytest.raises(SettingsError, match=r"^HEALTHVISION_TOKEN_FILE: .*(read|empty)\.$"):
+        load()

@@ -25,7 +25,7 @@ import psutil
 
 from healthvision.keycloak.admin import Administrator, RealmAdmin
 from healthvision.keycloak.bootstrap import bootstrap
-from healthvision.keycloak.realm import Site
+from healthvision.keycloak.realm import PORTAL, Site
 from tests.deployment import free_port
 from tests.services.needs import ARTIFACTS, program, there
 
@@ -223,15 +223,14 @@ LOOPBACK_APPS = ("http://127.0.0.1/*", "http://localhost/*")
 def main() -> None:
     """A Keycloak for development until Ctrl-C; nothing of it is kept.
 
-    ``KEYCLOAK_PORT`` (8080), ``KEYCLOAK_PASSWORD`` (of the administrator and of the users; else random, and printed),
-    ``KEYCLOAK_FHIR_URL`` (http://127.0.0.1:8000/fhir).
+    ``KEYCLOAK_PORT`` (8080), ``KEYCLOAK_PASSWORD`` (of the administrator, the users and the clients; else each is random,
+    and printed), ``KEYCLOAK_FHIR_URL`` (http://127.0.0.1:8000/fhir).
     """
     port = int(os.environ.get("KEYCLOAK_PORT", "8080"))
-    given = os.environ.get("KEYCLOAK_PASSWORD")
     fhir_url = os.environ.get("KEYCLOAK_FHIR_URL", "http://127.0.0.1:8000/fhir")
     directory = Path(tempfile.mkdtemp(prefix="keycloak-"))
     url = f"http://127.0.0.1:{port}"
-    password = given or secrets.token_urlsafe(18)
+    password = _password()
     process = subprocess.Popen(
         _command(directory, port),
         env=_environment(password),
@@ -240,29 +239,51 @@ def main() -> None:
         start_new_session=True,  # Ctrl-C reaches this process alone, which ends the other
     )
     try:
-        print(f"Keycloak starts at {url} (half a minute) ...", flush=True)
+        print(f"Keycloak starts at {url} ...", flush=True)
         wait_until_ready(url, process.pid)
-        site = Site(fhir_url, viewer_redirects=LOOPBACK_APPS, portal_redirects=LOOPBACK_APPS)
+        print("It makes the realm healthvision (half a minute) ...", flush=True)
         with RealmAdmin(url, "healthvision", Administrator(ADMINISTRATOR, password)) as admin:
-            print("It makes the realm healthvision (half a minute) ...", flush=True)
-            bootstrap(admin, site)
-            realm = Realm(admin, site)
-            print(f"Issuer {realm.issuer}, for the server at {fhir_url}. Users and passwords:")
-            people = [
-                User(name, given or secrets.token_urlsafe(12), fhir_user, roles)
-                for name, (fhir_user, roles) in DEMO_USERS.items()
-            ]
-            for user in people:
-                realm.add(user)
-            for user in (User(ADMINISTRATOR, password, f"{url}/admin"), *people):
-                shown = "(KEYCLOAK_PASSWORD)" if given else user.password
-                print(f"  {user.name:12} {shown}  {user.fhir_user}", flush=True)
+            _furnish(admin, fhir_url, password)
         process.wait()
     except KeyboardInterrupt:
         print("Keycloak ends.")
     finally:
         _end(process.pid)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _furnish(admin: RealmAdmin, fhir_url: str, password: str) -> None:
+    """The realm and its people; prints what a developer needs, secrets once."""
+    site = Site(
+        fhir_url,
+        viewer_redirects=LOOPBACK_APPS,
+        portal_redirects=LOOPBACK_APPS,
+        portal_secret=_password(),
+        server_secret=_password(),
+    )
+    bootstrap(admin, site)
+    realm = Realm(admin, site)
+    people = [
+        User(name, _password(), fhir_user, roles) for name, (fhir_user, roles) in DEMO_USERS.items()
+    ]
+    for user in people:
+        realm.add(user)
+    print(f"The server at {fhir_url} is to be started with")
+    print(f"  HEALTHVISION_OIDC_ISSUER={realm.issuer}")
+    print(f"  HEALTHVISION_SMART_CLIENT_SECRET={_shown(site.server_secret)}")
+    print("Users and their passwords, and the secret of the client ehr-portal:")
+    for user in (User(ADMINISTRATOR, password, f"{admin.url}/admin"), *people):
+        print(f"  {user.name:12} {_shown(user.password):24} {user.fhir_user}")
+    print(f"  {PORTAL:12} {_shown(site.portal_secret)}", flush=True)
+
+
+def _password() -> str:
+    return os.environ.get("KEYCLOAK_PASSWORD") or secrets.token_urlsafe(15)
+
+
+def _shown(secret: str | None) -> str:
+    """A secret that came from the environment is known there, and is not printed."""
+    return "(KEYCLOAK_PASSWORD)" if os.environ.get("KEYCLOAK_PASSWORD") else str(secret)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ def test_a_secret_file_that_holds_none_is_named(
     file = tmp_path / "secret"
     if content is not None:
         file.write_text(content)
+    monkeypatch.delenv("HEALTHVISION_KEYCLOAK_ADMIN_SECRET")
     monkeypatch.setenv("HEALTHVISION_KEYCLOAK_ADMIN_SECRET_FILE", str(file))
     code, printed = run()
     assert (code, "HEALTHVISION_KEYCLOAK_ADMIN_SECRET_FILE" in printed) == (2, True)
