@@ -160,13 +160,12 @@ class _Work:
             self.admin.put(f"clients/{found['id']}", merged(found, wanted.representation))
         path = f"clients/{found['id']}"
         self._scopes_of(wanted, found, path)
-        self._roles_at(
-            f"{path}/scope-mappings/realm", f"roles in tokens of {wanted.id}", wanted.roles
-        )
+        mappings = f"{path}/scope-mappings/realm"
+        self._roles_at(mappings, "roles in tokens of client", wanted.id, wanted.roles)
         if wanted.service_roles:
             account = self.admin.get(f"{path}/service-account-user") or {}
             where = f"users/{account.get('id', '')}/role-mappings/realm"
-            self._roles_at(where, f"roles of the service {wanted.id}", wanted.service_roles)
+            self._roles_at(where, "roles of service", wanted.id, wanted.service_roles)
 
     def _client(self, id: str) -> Representation | None:
         return next(iter(self.admin.get("clients", clientId=id) or ()), None)
@@ -189,10 +188,10 @@ class _Work:
                     self.admin.delete(f"{path}/{other}-client-scopes/{ids[name]}")
                 self.admin.put(f"{path}/{kind}-client-scopes/{ids[name]}")
 
-    def _roles_at(self, path: str, name: str, wanted: Sequence[str]) -> None:
+    def _roles_at(self, path: str, kind: str, name: str, wanted: Sequence[str]) -> None:
         found = {role["name"] for role in (self.admin.get(path) or ())}
         lacking = [role for role in wanted if role not in found]
-        if self._mend("roles", name, lacking):
+        if self._mend(kind, name, lacking):
             roles = [role for role in self.admin.get("roles") if role["name"] in lacking]
             self.admin.post(path, roles)
 

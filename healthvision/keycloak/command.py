@@ -45,13 +45,16 @@ def bootstrap_realm(
         errors.print(f"[red]{error}[/red]", highlight=False)
         return 2
     try:
-        with RealmAdmin(keycloak.url, keycloak.realm, administrator) as admin:
+        with (
+            RealmAdmin(keycloak.url, keycloak.realm, administrator) as admin,
+            console.status("Asking Keycloak (half a minute where the realm is new)"),
+        ):
             changes = bootstrap(admin, site, dry_run=dry_run)
     except KeycloakError as error:
         errors.print(str(error), style="red", highlight=False, markup=False)
         return 1
     for line in told(changes):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not changes:
         console.print("Nothing to change.", highlight=False)
     elif dry_run:
