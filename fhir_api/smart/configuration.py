@@ -93,6 +93,7 @@ async def configuration(facade: Facade) -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
         "introspection_endpoint": f"{facade.auth_url}/introspect",
         "revocation_endpoint": f"{facade.auth_url}/revoke",
+        # Keycloak's account console: which apps a user has let in, and a button to end that.
         "management_endpoint": f"{issuer.issuer.rstrip('/')}/account",
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "response_types_supported": ["code"],
