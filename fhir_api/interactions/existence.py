@@ -11,7 +11,7 @@ analysed, or be shown another's Binary because something of its own links to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -25,8 +25,9 @@ from fhir_api.interactions.write import Decision
 from fhir_api.patient_policy import Policy, policy_of
 from fhir_api.search.reference_target import target_of
 from fhir_api.visibility.binaries import is_shown
-from fhir_api.visibility.conditions import of_patient
-from store.interface import Commit
+from fhir_api.visibility.conditions import SEEN, of_patient
+from fhir_api.visibility.judging import sees
+from store.interface import Commit, Write
 from store.query import IdIn, Query
 
 T = TypeVar("T")
@@ -36,6 +37,8 @@ Link = tuple[str, str]
 """Where a resource says something that leads elsewhere (a FHIRPath), and what it says."""
 
 MOST_LISTED = 20
+MOST_TARGETS = 1000
+"""That the writes of a caller who has scopes may lead to, all together."""
 
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _BINARY: Final = re.compile(r"(?:^|/)Binary(?:/|$)")
@@ -80,78 +83,103 @@ async def _require_targets(api: Api, commit: Commit, base_url: str) -> None:
 
 async def _require_own_targets(api: Api, commit: Commit, request: Request) -> None:
     """Raises FhirError (422) that names each reference out of the context of the patient in which the caller writes."""
+    caller = request.caller
     there = {(write.type, write.id) for write in commit.writes if write.content}
     outside: list[str] = []
     wanted: dict[str, dict[Key, list[str]]] = {}
     for write in commit.writes:
-        patient = _writes_for(request.caller, write.type) if write.content else ""
-        if not patient:
+        if not write.content:
             continue
-        keys = wanted.setdefault(patient, {})
-        tree = orjson.loads(write.content)
-        for place, literal in _links(tree, write.type, "reference"):
-            key = _key_of(literal, request.base_url)
+        patient = _writes_for(caller, write)
+        if not patient and not _could_open_binaries(caller, write.type):
+            continue
+        for place, key in _keys(orjson.loads(write.content), write.type, request.base_url):
+            if not patient and key is not None and key[0] != "Binary":
+                continue
             if key is None:
                 outside.append(place)
-            elif key[0] and key not in there:
-                keys.setdefault(key, []).append(place)
-        for place, url in _links(tree, write.type, "url"):
-            if _BINARY.search(url):
-                key = _key_of(url, request.base_url)
-                if key is None or not key[0]:
-                    outside.append(place)
-                elif key not in there:
-                    keys.setdefault(key, []).append(place)
+            elif key not in there:
+                wanted.setdefault(patient, {}).setdefault(key, []).append(place)
+    if sum(map(len, wanted.values())) > MOST_TARGETS:
+        text = f"What an app writes refers to at most {MOST_TARGETS} other resources."
+        raise FhirError(Category.TOO_COSTLY, text)
     for patient, keys in wanted.items():
-        for key in await _not_of(api, request.caller, patient, keys):
-            outside += keys[key]
+        found = await _found(api, caller, patient, keys)
+        outside += [place for key, places in keys.items() if key not in found for place in places]
     _refuse(outside)
 
 
-def _writes_for(caller: Caller, type: str) -> str:
-    """The patient in whose context a caller writes a type; '': in none."""
-    grants = [grant for grant in grants_of(caller, type) if grant.letters & frozenset("cu")]
-    return "" if any(not grant.patient for grant in grants) else grants[0].patient
+def _writes_for(caller: Caller, write: Write) -> str:
+    """The patient in whose context a caller writes; '': in none."""
+    letter = "c" if write.method == "POST" else "u"
+    grants = [grant for grant in grants_of(caller, write.type) if letter in grant.letters]
+    if any(not grant.patient and not grant.where for grant in grants):
+        return ""
+    return next((grant.patient for grant in grants if grant.patient), "")
+
+
+def _could_open_binaries(caller: Caller, type: str) -> bool:
+    """Whether a link in a ``type`` could show the caller, or a worker for it, a Binary that it does not see."""
+    if _sees_all(caller, "Binary"):
+        return False
+    return type == "Task" or any(grant.letters & SEEN for grant in grants_of(caller, "Binary"))
+
+
+def _keys(tree: dict[str, Any], type: str, base_url: str) -> Iterator[tuple[str, Key | None]]:
+    """Where the resource leads to something that may be a patient's, and to what; None: nobody can tell."""
+    for place, literal in _links(tree, type, "reference"):
+        if not _is_elsewhere(literal, base_url):
+            yield place, _key_of(literal, base_url)
+    for place, url in _links(tree, type, "url"):
+        if _BINARY.search(url):
+            yield place, _key_of(url, base_url)
+
+
+def _is_elsewhere(literal: str, base_url: str) -> bool:
+    """Whether it leads to what is contained, shared, or no resource at all."""
+    target = target_of(literal, base_url)
+    if target is None:
+        return True
+    if target.type is not None:
+        return policy_of(target.type) is Policy.SHARED
+    return _ABSOLUTE.match(literal) is not None
 
 
 def _key_of(literal: str, base_url: str) -> Key | None:
-    """The resource here that a text means; ('', ''): something that is nobody's here; None: who could tell."""
-    nothing = ("", "")
     target = target_of(literal, base_url)
-    if target is None:
-        return nothing
-    if target.type is not None:
-        if policy_of(target.type) is Policy.SHARED:
-            return nothing
-        return (target.type, target.id) if target.id is not None else None
-    return nothing if _ABSOLUTE.match(literal) else None
+    if target is None or target.type is None or target.id is None:
+        return None
+    return target.type, target.id
 
 
-async def _not_of(api: Api, caller: Caller, patient: str, keys: dict[Key, list[str]]) -> list[Key]:
-    """Those that are not of the patient, not there, or not for an app to know of."""
+async def _found(api: Api, caller: Caller, patient: str, keys: Iterable[Key]) -> set[Key]:
+    """Those that are there and of the patient, or that the caller sees anyway."""
     found: set[Key] = set()
     for type in {type for type, _ in keys}:
         ids = tuple(id for of, id in keys if of == type)
-        if type == "Binary":
-            found |= {("Binary", id) for id in ids if await _is_own_binary(api, patient, id)}
+        if type == "Binary" and not _sees_all(caller, type):
+            found |= {("Binary", id) for id in ids if await _may_link(api, caller, patient, id)}
             continue
         where = () if _sees_all(caller, type) else of_patient(patient, type)
         page = await api.store.search(Query(type, (IdIn(ids), *where), limit=len(ids)))
         found |= {(type, hit.version.id) for hit in page.hits}
-    return [key for key in keys if key not in found]
+    return found
 
 
 def _sees_all(caller: Caller, type: str) -> bool:
     return any(
-        not grant.patient and not grant.where and grant.letters & frozenset("rs")
+        not grant.patient and not grant.where and grant.letters & SEEN
         for grant in grants_of(caller, type)
     )
 
 
-async def _is_own_binary(api: Api, patient: str, id: str) -> bool:
+async def _may_link(api: Api, caller: Caller, patient: str, id: str) -> bool:
+    """Whether something of the patient ('': of anybody, as far as the caller sees) may link to the Binary."""
     binary = await api.store.read("Binary", id)
     if binary is None or binary.deleted:
         return False
+    if not patient:
+        return await sees(api, caller, binary, SEEN)
     return await is_shown(api, binary, patient, partial(of_patient, patient))
 
 

@@ -360,3 +360,34 @@ async def test_who_may_only_write_is_shown_nothing(ward: Client) -> None:
             "Observation", observation("Patient/a"), if_none_exist="identifier=urn:o|a"
         )
     ).status == 403
+
+
+async def test_no_mixture_of_grants_opens_a_binary_by_a_link(ward: Client) -> None:
+    """A clinician's app may write for every patient here, and still sees one patient's bytes only."""
+    scopes = "patient/*.rs patient/Binary.r user/Media.c user/Task.c"
+    mixed = ward.calling_as(app(scopes, roles="clinician"))
+    for id, status in (("bb", 422), ("absent", 422), ("ba", 201)):
+        link = {"contentType": "image/png", "url": f"Binary/{id}"}
+        media = of("Media", "x", "Patient/a", status="completed", content=link)
+        assert (await mixed.post("Media", media)).status == status
+        task = of(
+            "Task", "x", status="requested", intent="order", focus={"reference": f"Binary/{id}"}
+        )
+        assert (await mixed.post("Task", task)).status == status
+    assert (
+        await mixed.post(
+            "Media", of("Media", "x", "Patient/b", status="completed", content={"url": "Binary/ba"})
+        )
+    ).status == 201
+    writer = ward.calling_as(app("user/Media.c", roles="clinician"))
+    assert (
+        await writer.post(
+            "Media", of("Media", "x", "Patient/b", status="completed", content={"url": "Binary/bb"})
+        )
+    ).status == 201
+
+
+async def test_what_an_app_writes_leads_to_a_bounded_number_of_resources(mine: Client) -> None:
+    many = [{"reference": f"Observation/{at}"} for at in range(1001)]
+    refused = await mine.post("Observation", observation("Patient/a", hasMember=many))
+    assert (refused.status, refused.code) == (403, "too-costly")
