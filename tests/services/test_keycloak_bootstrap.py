@@ -13,7 +13,7 @@ from healthvision.keycloak.admin import Administrator, RealmAdmin
 from healthvision.keycloak.bootstrap import Verb, bootstrap
 from healthvision.keycloak.errors import KeycloakError
 from healthvision.keycloak.realm import ROLES, Site
-from tests.services.keycloak import FEW_TYPES, Keycloak, Realm
+from tests.services.keycloak import FEW_TYPES, Keycloak, Realm, User
 
 pytestmark = pytest.mark.services
 
@@ -145,3 +145,47 @@ def test_the_viewer_has_to_use_pkce_with_s256(realm: Realm) -> None:
 def test_no_scope_is_granted_that_a_client_has_not(realm: Realm) -> None:
     answer = authorize(realm, scope="openid system/Observation.rs")
     assert "error=invalid_scope" in answer.headers["location"]
+
+
+def test_nobody_says_of_themselves_who_they_are(realm: Realm) -> None:
+    """``fhirUser`` decides whose record opens: a user may see it in the account console, and change it no way."""
+    user = User("mallory", "a-long-password-of-mallory", "Patient/mallory")
+    realm.add(user)
+    realm.admin.post(
+        "clients",
+        {
+            "clientId": "console",
+            "publicClient": True,
+            "directAccessGrantsEnabled": True,
+            "fullScopeAllowed": True,
+        },
+    )
+    form = {
+        "grant_type": "password",
+        "client_id": "console",
+        "username": user.name,
+        "password": user.password,
+        "scope": "openid",
+    }
+    token = httpx.post(realm.endpoint("token"), data=form, trust_env=False).json()["access_token"]
+    with httpx.Client(
+        base_url=realm.issuer,
+        headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+        trust_env=False,
+    ) as account:
+        mine = account.get("/account").json()
+        assert mine["attributes"]["fhirUser"] == [user.fhir_user]
+        wish = {**mine, "firstName": "Mal"}
+        assert account.post("/account", json=wish).is_success, "what is one's own may be changed"
+        wish["attributes"] = {**mine["attributes"], "fhirUser": ["Patient/victim"]}
+        account.post("/account", json=wish)
+    [found] = realm.admin.get("users", username=user.name, exact="true")
+    assert found["firstName"] == "Mal"
+    assert found["attributes"]["fhirUser"] == [user.fhir_user]
+
+
+@pytest.mark.parametrize("wrong", ["Task/1", "Patient/", "Patient/a b", "http://x/Patient/1"])
+def test_an_administrator_cannot_set_a_user_that_is_none(realm: Realm, wrong: str) -> None:
+    user = {"username": "typo", "email": "typo@example.org", "firstName": "T", "lastName": "O"}
+    with pytest.raises(KeycloakError, match="400"):
+        realm.admin.post("users", {**user, "attributes": {"fhirUser": [wrong]}})
