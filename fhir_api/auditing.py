@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from audit.access import Access, Actor, Target, encoded, encoded_actor
+from audit.delivery import TOPIC
 from audit.errors import JournalUnavailable
 from audit.journal import Journal
 from fhir_api.access import OURSELVES, Caller
@@ -26,8 +27,6 @@ from store.interface import Commit, Outgoing
 if TYPE_CHECKING:
     from fhir_api.api import Api
 
-TOPIC: Final = "audit"
-"""Of the outbox rows that hold accesses."""
 LONGEST_QUERY: Final = 64 * 1024
 """Characters of a query that are kept; a form may have more."""
 _LONGEST_TRACE: Final = 128

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from audit.access import Access, decoded, decoded_actor
+from audit.delivery import TOPIC
 from audit.errors import JournalUnavailable
 from audit.interactions import interaction_of, write_of
 from audit.journal import Journal
 from audit.journal_files import JournalFiles
 from fhir_api.access import Caller
 from fhir_api.api import Api
-from fhir_api.auditing import TOPIC
 from tests.fhir_api.client import OPERATOR, Client
 
 PATIENT = {"resourceType": "Patient", "name": [{"family": "Secret"}]}
