@@ -53,6 +53,8 @@ class Access(msgspec.Struct, frozen=True, array_like=True):
     targets: tuple[Target, ...] = ()
     bundle: str = ""
     """``batch`` or ``transaction``, of a request that was one."""
+    posted: str = ""
+    """The AuditEvent that another system sent, as it is kept."""
 
 
 _encoder = msgspec.json.Encoder()

@@ -65,10 +65,13 @@ class Event(msgspec.Struct, frozen=True):
 
 
 def events_of(access: Access, source: str, patients_of: PatientsOf) -> list[Event]:
-    """The AuditEvents of an access; ``source`` names it among all, for ever."""
+    """The AuditEvents of an access, and the one that it brought; ``source`` names it among all, for ever."""
     actor = decoded_actor(access.actor)
     drafts = _written(access, patients_of) if _is_write(access) else _asked(access, patients_of)
-    return [
+    sent = []
+    if access.posted:
+        sent.append(Event(access.targets[0].id, access.at_us, access.posted.encode()))
+    return sent + [
         _event(access, actor, interaction, entities, str(uuid5(_NAMESPACE, f"{source}#{number}")))
         for number, (interaction, entities) in enumerate(drafts)
     ]

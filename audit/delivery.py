@@ -51,14 +51,14 @@ class Delivery:
         """
         lines = self._files.pending(AT_ONCE)
         rows = await self._store.outbox(TOPIC, AT_ONCE)
-        sources = [(line.source, line.text) for line in lines]
-        sources += [(row.outgoing.key, row.outgoing.payload) for row in rows]
+        found = [(line.source, decoded(line.text)) for line in lines]
+        found += [(row.outgoing.key, decoded(row.outgoing.payload)) for row in rows]
+        accesses = [(source, access) for source, access in found if access is not None]
+        if len(accesses) < len(found):
+            log.warning("audit_lines_cut count=%d", len(found) - len(accesses))
+        accesses.sort(key=lambda one: one[1].at_us)
         events: list[Event] = []
-        for source, text in sources:
-            access = decoded(text)
-            if access is None:
-                log.warning("audit line cut")
-                continue
+        for source, access in accesses:
             await self._look_up(access)
             events += events_of(access, source, self._patients_of)
         if events:
@@ -67,7 +67,7 @@ class Delivery:
         if rows:
             await self._store.outbox_done([row.sequence for row in rows])
         self._files.remove_done()
-        return len(sources)
+        return len(found)
 
     async def all(self) -> None:
         """Delivers until nothing waits."""

@@ -37,7 +37,7 @@ class Journal:
         self._folder = folder
         self._sync_before_answer = sync_before_answer
         self._disk = ThreadPoolExecutor(1, "audit-journal")
-        self._due = False
+        self._due: asyncio.TimerHandle | None = None
         self._torn = False
         self._begin()
 
@@ -59,17 +59,17 @@ class Journal:
         self._torn = written < len(whole)
         if self._torn:
             raise JournalUnavailable("the journal took a part of a line")
-        if not self._due and not self._sync_before_answer:
-            self._due = True
-            asyncio.get_running_loop().call_later(SYNC_AFTER_S, self._sync_soon)
+        if self._due is None and not self._sync_before_answer:
+            loop = asyncio.get_running_loop()
+            self._due = loop.call_later(SYNC_AFTER_S, self._sync_soon)
 
-    async def settle(self) -> None:
-        """Returns when what was appended is as safe as the deployment wants it before an answer.
+    async def settle(self, *, at_once: bool = False) -> None:
+        """Returns when what was appended is as safe as the deployment wants it before an answer; ``at_once``: on disk.
 
         Raises:
             JournalUnavailable: the disk refused.
         """
-        if not self._sync_before_answer:
+        if not (self._sync_before_answer or at_once):
             return
         try:
             await asyncio.get_running_loop().run_in_executor(self._disk, os.fdatasync, self._file)
@@ -78,11 +78,13 @@ class Journal:
 
     def close(self) -> None:
         """Ends the file; its lines stay until they are delivered."""
+        if self._due is not None:
+            self._due.cancel()
         self._disk.submit(_end, self._file)
         self._disk.shutdown()
 
     def _sync_soon(self) -> None:
-        self._due = False
+        self._due = None
         self._disk.submit(os.fdatasync, self._file)
 
     def _begin(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from fhir_api.errors import Category, FhirError
 from fhir_api.patient_policy import PATIENT, letters_in_context
-from fhir_api.roles import ALL, AUDIT, NOTHING, letters_of_roles
+from fhir_api.roles import ALL, APPENDED, AUDIT, NOTHING, letters_of_roles
 from fhir_api.smart.scopes import ANY_TYPE, Level, ResourceScope
 
 
@@ -168,6 +168,8 @@ def _grant(caller: Caller, scope: ResourceScope, type: str) -> Grant | None:
         most = letters_of_roles(caller.roles, type)
     else:
         most = NOTHING if type == AUDIT else ALL
+    if type == scope.type == AUDIT and scope.level is Level.SYSTEM:
+        most |= APPENDED
     letters = scope.interactions & most
     return Grant(letters, patient, scope.where) if letters else None
 

@@ -83,3 +83,5 @@ class Api:
     search_parameters: StoredSearchParameters = field(default_factory=StoredSearchParameters)
     journal: Journal | None = None
     """Where accesses are written down for the audit. None: nothing is audited."""
+    audit: Api | None = None
+    """The same over the store of AuditEvents, where they are kept apart."""

@@ -71,6 +71,28 @@ async def noted(journal: Journal, now_us: int, request: Request, response: Respo
     return response
 
 
+async def keep_event(
+    journal: Journal, now_us: int, request: Request, id: str, content: bytes
+) -> None:
+    """Keeps an AuditEvent that was sent, with the access that its sending is, on disk.
+
+    Raises:
+        FhirError: ``transient``: that is not possible now.
+    """
+    written = (Target(request.path[0], id, 1, "POST"),)
+    access = _access(now_us, request, 201, written)
+    access = msgspec.structs.replace(access, posted=content.decode())
+    try:
+        journal.append(encoded(access))
+        await journal.settle(at_once=True)
+    except JournalUnavailable as error:
+        text = "The AuditEvent cannot be kept now."
+        raise FhirError(Category.TRANSIENT, text, headers=(("Retry-After", "2"),)) from error
+    trail = _current.get()
+    if trail is not None:
+        trail.committed = True
+
+
 @contextmanager
 def attributed(request: Request) -> Iterator[None]:
     """What is committed within is audited as ``request``'s."""
@@ -95,7 +117,7 @@ def with_outbox(api: Api, commit: Commit) -> Commit:
         trail.committed = True
     access = _access(api.clock(), trail.request if trail else _OUR_OWN, 200, written)
     first = written[0]
-    key = f"{access.request_id}/{first.type}/{first.id}/{first.version}"
+    key = f"{access.at_us}/{access.request_id}/{first.type}/{first.id}/{first.version}"
     row = Outgoing(TOPIC, encoded(access), key)
     return replace(commit, outbox=(*commit.outbox, row))
 

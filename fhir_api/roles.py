@@ -14,7 +14,10 @@ READ: Final = frozenset("rs")
 ALL: Final = frozenset("cruds")
 
 AUDIT: Final = "AuditEvent"
-"""Read by auditors and nobody else; written by the server, through no interaction."""
+"""Read by auditors and nobody else; written by the server, and created by services whose scope names the type."""
+
+APPENDED: Final = frozenset("c")
+"""What such a scope grants: nobody changes or deletes AuditEvents."""
 
 CONFORMANCE: Final = frozenset(
     {

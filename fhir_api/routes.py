@@ -27,6 +27,7 @@ from fhir_api.interactions.delete import conditional_delete, delete
 from fhir_api.interactions.history import history
 from fhir_api.interactions.patch import conditional_patch, patch
 from fhir_api.interactions.read import read
+from fhir_api.interactions.record_event import record_event
 from fhir_api.interactions.search import search_compartment, search_system, search_type
 from fhir_api.interactions.update import conditional_update, update
 from fhir_api.interactions.vread import vread
@@ -41,6 +42,7 @@ from fhir_api.negotiation import (
 )
 from fhir_api.operations.registry import operation_at
 from fhir_api.presentation import presented
+from fhir_api.roles import AUDIT
 
 Route = Callable[[Api, Request], Awaitable[Response]]
 Methods = Mapping[str, Route]
@@ -105,6 +107,8 @@ async def _dispatch(api: Api, request: Request) -> Response:
         )
     if request.body and is_xml_body(request):
         request = _in_json(api, request)
+    if api.audit is not None and request.path[:1] == (AUDIT,):
+        api = api.audit
     return await route(api, request)
 
 
@@ -117,6 +121,8 @@ def _in_json(api: Api, request: Request) -> Request:
 
 async def _create(api: Api, request: Request) -> Response:
     _require_body(request)
+    if request.path[0] == AUDIT:
+        return await record_event(api, request)
     return await create(api, request, request.path[0])
 
 

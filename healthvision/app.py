@@ -27,6 +27,7 @@ from fhir_api.smart.issuer import Issuer
 from fhir_api.smart.records import SWEPT_AT_ONCE, remove_ended
 from fhir_api.tasks.sweeper import keep_sweeping
 from fhir_api.validation import Validator
+from healthvision.audit import journal_of, with_audit
 from healthvision.authentication import ReportLinks, TokenAuthentication
 from healthvision.cors import ANY, with_cors
 from healthvision.guides import guides_of
@@ -107,6 +108,10 @@ class App:
         if self._issuer is not None:
             await self._issuer.close()
         await self._api.store.close()
+        if self._api.audit is not None:
+            await self._api.audit.store.close()
+        if self._api.journal is not None:
+            self._api.journal.close()
 
 
 def build_app(settings: Settings) -> App:
@@ -121,6 +126,7 @@ def build_app(settings: Settings) -> App:
     fhir_url = settings.fhir_url
     store = SqliteStore.open(settings.data_dir, search_limit_s=settings.search_limit_s)
     watcher = Watcher(store)
+    journal = journal_of(settings)
     api = Api(
         store=store,
         validator=Validator(
@@ -149,7 +155,9 @@ def build_app(settings: Settings) -> App:
             lease_s=settings.lease_s,
         ),
         watcher=watcher,
+        journal=journal,
     )
+    api = with_audit(api, settings)
     watcher.listen(("SearchParameter",), api.search_parameters.changed)
     watcher.listen(DEFINITION_TYPES, Conformance(api.validator, guides).changed)
     issuer = issuer_of(settings)

@@ -42,6 +42,11 @@ token_app = typer.Typer(
 )
 app.add_typer(token_app, name="token")
 
+audit_app = typer.Typer(
+    help="The audit: whether it is what it was, and proofs of what is in it.", no_args_is_help=True
+)
+app.add_typer(audit_app, name="audit")
+
 keycloak_app = typer.Typer(
     help="The realm that a Keycloak keeps for this server: users, apps, workers.",
     no_args_is_help=True,
@@ -263,6 +268,56 @@ def keycloak_bootstrap(
             _settings(), keycloak, type or (), dry_run=dry_run, console=console, errors=errors
         )
     )
+
+
+PublicKey = Annotated[
+    str | None,
+    typer.Option(
+        "--public-key", help="Key that signed it, in hexadecimal; else the one beside the data."
+    ),
+]
+
+
+@audit_app.command("deliver", hidden=True)
+def audit_deliver() -> None:
+    """Deliver accesses to the audit, as a child of ``serve``."""
+    from healthvision.audit import run_delivery
+
+    run_delivery(_settings())
+
+
+@audit_app.command("verify")
+def audit_verify(
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Checkpoints that were kept elsewhere (NDJSON).")
+    ] = None,
+    proof: Annotated[
+        Path | None, typer.Option(help="Look at this proof of `audit prove` instead.")
+    ] = None,
+    public_key: PublicKey = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at every event, block and checkpoint; name what was changed, removed, moved or added.
+
+    Exit code 1 if there is anything, 2 if the audit cannot be read.
+    """
+    from healthvision.audit_commands import verify_audit, verify_proof
+
+    settings = _settings(data_dir=data_dir)
+    if proof is not None:
+        raise typer.Exit(verify_proof(settings, proof, public_key))
+    raise typer.Exit(verify_audit(settings, console, checkpoints, public_key, as_json=as_json))
+
+
+@audit_app.command("prove")
+def audit_prove(
+    id: Annotated[str, typer.Argument(help="Id of the AuditEvent.")], data_dir: DataDir = None
+) -> None:
+    """Print a proof that an AuditEvent is part of the audit, which `audit verify --proof` checks without the others."""
+    from healthvision.audit_commands import prove_event
+
+    raise typer.Exit(prove_event(_settings(data_dir=data_dir), id))
 
 
 @token_app.command("create")

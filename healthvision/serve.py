@@ -12,6 +12,7 @@ import httpx
 import typer
 
 from fhir_api.conformance.packages import PackageInvalid
+from healthvision.audit import is_on
 from healthvision.guides import guides_of
 from healthvision.settings import LOOPBACK, Settings
 from healthvision.supervisor import Supervisor
@@ -51,6 +52,8 @@ def start(
     listener = _listen(settings.host, settings.port)
     running = settings.model_copy(update={"port": listener.getsockname()[1]})
     supervisor.environment = running.child_environment()
+    if is_on(running):
+        supervisor.add("audit", ["audit", "deliver"])  # the first to start is the last to end
     for number in range(1, api_processes + 1):
         supervisor.add(
             f"api process {number}",

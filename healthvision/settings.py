@@ -60,6 +60,20 @@ class References(StrEnum):
     EXIST = "exist"
 
 
+class Audit(StrEnum):
+    """Whether every access makes AuditEvents."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class AuditSync(StrEnum):
+    """When the audit of what changed nothing is on disk: within 100 ms, or before the answer."""
+
+    SOON = "soon"
+    BEFORE_ANSWER = "before-answer"
+
+
 class Settings(SettingsWithSecretFiles):
     """One deployment's settings."""
 
@@ -206,6 +220,18 @@ class Settings(SettingsWithSecretFiles):
     references: References = Field(
         References.UNCHECKED,
         description="Whether what a resource refers to on this server has to exist when it is written",
+    )
+    audit: Audit = Field(Audit.ON, description="Whether every access makes AuditEvents")
+    audit_sync: AuditSync = Field(
+        AuditSync.SOON,
+        description="When the audit of a read is on disk: within 100 ms (soon), or before-answer, to survive power loss",
+    )
+    audit_checkpoint_s: float = Field(
+        60.0, gt=0, description="Seconds between signed checkpoints of the audit's chain"
+    )
+    audit_checkpoint_file: Path | None = Field(
+        None,
+        description="File that checkpoints are appended to, best where this machine cannot change it; else beside the data",
     )
     engine: EngineChoice = Field(EngineChoice.AUTO, description="Engine that runs the models")
     out_of_scope: OutOfScope = Field(

@@ -44,9 +44,9 @@ class Deployment:
     def fhir(self) -> str:
         return f"{self.url}/fhir"
 
-    def start(self, *, wait: bool = True) -> None:
-        """Starts ``healthvision serve``; with ``wait``, returns when it is ready."""
-        environment = {
+    def environment(self) -> dict[str, str]:
+        """What its processes have in theirs, and a command on its data."""
+        return {
             **{
                 key: value
                 for key, value in os.environ.items()
@@ -58,11 +58,14 @@ class Deployment:
             "HEALTHVISION_WORKER_TOKEN": WORKER_TOKEN,
             **self.settings,
         }
+
+    def start(self, *, wait: bool = True) -> None:
+        """Starts ``healthvision serve``; with ``wait``, returns when it is ready."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.data_dir / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "healthvision", "serve", *self.arguments],
-                env=environment,
+                env=self.environment(),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

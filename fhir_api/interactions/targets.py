@@ -22,6 +22,7 @@ from fhir_api.interactions.conditional import check_preconditions, find_matches,
 from fhir_api.interactions.entries import Entry
 from fhir_api.interactions.patch import patched_draft, require_there
 from fhir_api.patches.read import patch_of_entry, read_patch
+from fhir_api.roles import AUDIT
 from fhir_api.visibility.conditions import DELETED, UPDATED
 from fhir_api.visibility.judging import changeable
 from fhir_api.visibility.writing import require_may_name
@@ -84,6 +85,9 @@ def check_entry(entry: Entry, request: Request) -> None:
     type = entry.type
     if type not in RESOURCE_TYPES:
         text = "The URL names no resource type of R4."
+        raise entry.refused(Category.NOT_SUPPORTED, text, "request.url")
+    if type == AUDIT:
+        text = "AuditEvents are sent one by one, or in a batch."
         raise entry.refused(Category.NOT_SUPPORTED, text, "request.url")
     conditional = len(entry.path) == 1 and bool(entry.query)
     instance = len(entry.path) == 2 and ID.fullmatch(entry.path[1]) and not entry.query
