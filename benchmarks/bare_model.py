@@ -12,7 +12,7 @@ from inference.engines import choose_engine
 from inference.models.chest_xray_pneumonia.predict import ChestXrayPneumonia
 from inference.models.registry import installed_model
 
-SINGLES, BATCHED, BATCH = 30, 96, 8
+SINGLES, BATCHED, BATCH = 200, 96, 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from importlib.metadata import version
 
@@ -40,6 +41,9 @@ def work(settings: Settings, url: str | None, *, supervised: bool) -> int:
     )
     try:
         (model,) = installed_models()
+        # What is loaded stays. To look through it for garbage would take 70 ms of some Task's time.
+        gc.collect()
+        gc.freeze()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(options, model))
     except (NotAllowed, ModelError, EngineError) as error:

@@ -5,6 +5,7 @@ It is a twentieth of the image, so the processes that decode hand back this and 
 
 from __future__ import annotations
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +53,12 @@ def view_of(source: bytes | Path, limits: Limits, preprocessing: Preprocessing) 
 
 
 def ready() -> None:
-    """Imports what is else imported with the first file of its kind."""
+    """Imports what is else imported with the first file of its kind, and has no garbage looked for in it."""
     import imaging.formats.raster
 
     assert imaging.formats.raster
+    gc.collect()
+    gc.freeze()
 
 
 def view(image: Image, preprocessing: Preprocessing) -> View:
