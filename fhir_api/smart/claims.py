@@ -90,7 +90,7 @@ def read_token(text: str) -> Token:
     if len(text) > MOST_TOKEN_BYTES:
         raise TokenRefused("The token is too long.")
     try:
-        header, claims, _signature = text.split(".")
+        header, claims, _signature = text.split(".", 3)
         return Token(
             text,
             msgspec.convert(_members(header), Header),
