@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import (
+    existence,
     fhir_operations,
     fhir_peer,
     hostile,
@@ -26,6 +27,10 @@ QUESTIONS = {
     "fhir-peer": (fhir_peer.run, "FHIR operations beside a HAPI JPA server on PostgreSQL"),
     "request-stages": (request_stages.run, "Where a request's processor time goes"),
     "scoped": (scoped.run, "A verified, scoped request over an open one"),
+    "existence": (
+        existence.run,
+        "Whether an answer's time tells what is hidden from what is absent",
+    ),
     "hostile": (hostile.run, "Cheap requests while searches that cannot be cheap go on"),
     "scale": (scale.run, "Searches on a million resources against ten thousand"),
     "tasks": (tasks.run, "Task to report, STAT behind a queue, backlog: against the bare model"),

@@ -67,7 +67,8 @@ class Kind:
 class Connection:
     """One kept connection; as little as a client can do, so that the figures are the server's."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, status: int = 200) -> None:
+        self._expected = b"HTTP/1.1 %d" % status
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -78,13 +79,13 @@ class Connection:
         self._socket.close()
 
     def body(self, request: bytes) -> bytes:
-        """The body of a 200."""
+        """The body of the answer, which has the status that is expected."""
         self._socket.sendall(request)
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += self._socket.recv(1 << 16)
         head, _, body = answer.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200"), head
+        assert head.startswith(self._expected), head
         length = int(head.lower().partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0])
         while len(body) < length:
             body += self._socket.recv(1 << 16)
@@ -97,8 +98,8 @@ def run(_options: argparse.Namespace) -> None:
         deployment = Deployment(Path(folder) / "data", arguments=("--no-worker",))
         deployment.start()
         try:
-            patient, observation = _filled(deployment)
-            tokens = (OPERATOR_TOKEN, _patients_token(deployment, patient))
+            patient, observation = filled(deployment)
+            tokens = (OPERATOR_TOKEN, patients_token(deployment, patient))
             kinds = (
                 Kind("read Patient", f"Patient/{patient}"),
                 Kind("read Observation", f"Observation/{observation}"),
@@ -134,7 +135,7 @@ def run(_options: argparse.Namespace) -> None:
 
 
 def _row(deployment: Deployment, kind: Kind, tokens: Sequence[str]) -> tuple[str, ...]:
-    open_request, scoped_request = (_request(deployment, kind, token) for token in tokens)
+    open_request, scoped_request = (request_of(deployment, kind, token) for token in tokens)
     with Connection(deployment.port) as connection:
         assert connection.body(open_request) == connection.body(scoped_request), kind.name
         for _ in range(WARM_UP):
@@ -187,7 +188,8 @@ def _more(pair: Sequence[float]) -> str:
     return f"{(pair[1] / pair[0] - 1) * 100:+.0f} %"
 
 
-def _request(deployment: Deployment, kind: Kind, token: str) -> bytes:
+def request_of(deployment: Deployment, kind: Kind, token: str) -> bytes:
+    """The bytes of a GET."""
     rows = (
         f"GET /fhir/{kind.path} HTTP/1.1",
         f"Host: 127.0.0.1:{deployment.port}",
@@ -197,7 +199,8 @@ def _request(deployment: Deployment, kind: Kind, token: str) -> bytes:
     return ("\r\n".join(rows) + "\r\n\r\n").encode()
 
 
-def _patients_token(deployment: Deployment, patient: str) -> str:
+def patients_token(deployment: Deployment, patient: str) -> str:
+    """The token of an app that one patient's record is open in."""
     of_server = settings.load(port=deployment.port, data_dir=deployment.data_dir)
     issuer = local_issuer(of_server, deployment_key(deployment.data_dir))
     assert issuer is not None
@@ -207,12 +210,21 @@ def _patients_token(deployment: Deployment, patient: str) -> str:
     )
 
 
-def _filled(deployment: Deployment) -> tuple[str, str]:
+def filled(deployment: Deployment) -> tuple[str, str]:
     """Stores the patients; answers the id of one, and of one of his Observations."""
     with deployment.client() as client:
         for number in range(PATIENTS):
             patient = f"p{number}"
-            entries = [_put({"resourceType": "Patient", "id": patient, "birthDate": "1970-01-01"})]
+            entries = [
+                _put(
+                    {
+                        "resourceType": "Patient",
+                        "id": patient,
+                        "birthDate": "1970-01-01",
+                        "identifier": [{"system": "urn:mrn", "value": patient}],
+                    }
+                )
+            ]
             entries += [_put(_observation(patient, one)) for one in range(OBSERVATIONS)]
             bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
             answer = client.post(

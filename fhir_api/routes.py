@@ -17,6 +17,7 @@ from fhir_api.capability import metadata
 from fhir_api.definitions.compartments import COMPARTMENTS
 from fhir_api.definitions.elements import RESOURCE_TYPES
 from fhir_api.errors import Category, FhirError
+from fhir_api.even_time import CLOCK, is_not_here
 from fhir_api.formats.xml_reader import json_of
 from fhir_api.freshness import tagged
 from fhir_api.http import FHIR_JSON, Disconnected, Request, Response, error_response, preference
@@ -80,8 +81,12 @@ async def respond(api: Api, request: Request) -> Response:
         Disconnected: the client left while its payload was read.
     """
     if api.journal is None:
-        return await _answer(api, request)
-    return await audited(api, request, _answer)
+        response = await _answer(api, request)
+    else:
+        response = await audited(api, request, _answer)
+    if is_not_here(request, response):
+        await CLOCK.next_beat()
+    return response
 
 
 async def _answer(api: Api, request: Request) -> Response:
