@@ -104,13 +104,13 @@ async def _fill(api: Api, maker: Any, count: int) -> list[Patient]:  # noqa: ANN
 def _resources(maker: Any, patient: Patient, number: int) -> Iterator[tuple[str, str, str]]:  # noqa: ANN401
     """Type, id and JSON of all that belongs to a patient."""
     subject = f"Patient/{patient.id}"
-    born = (dt.date(1930, 1, 1) + dt.timedelta(days=number * 7 % 33_000)).isoformat()
+    born = (dt.date(1930, 1, 1) + dt.timedelta(days=number * 7_919 % 33_000)).isoformat()
     text = maker.make("Patient", name=patient.name, number=int(patient.number))[1]
     yield "Patient", patient.id, text.replace("1974-12-25", born)
     for at in range(OBSERVATIONS):
         unique = number * PER_PATIENT + at
         seen = dt.datetime(2016, 1, 1, tzinfo=dt.UTC) + dt.timedelta(
-            minutes=unique * 11 % 5_400_000
+            minutes=unique * 1_000_003 % 5_400_000
         )
         text = maker.make("Observation", patient=subject)[1]
         text = text.replace("2026-03-02T09:30:10+01:00", seen.isoformat())

@@ -52,6 +52,7 @@ STAGES: tuple[tuple[str, object, str], ...] = (
     ("writer: look up (SQL)", Group, "prefetch"),
     ("writer: write rows (SQL)", Group, "flush"),
     ("writer: begin, commit, sync", writer.Writer, "_transaction"),
+    ("writer: merge what is pending", writer.Writer, "_merge"),
     ("writer: wait for and answer groups", writer.Writer, "_next_group"),
     ("writer: wait for and answer groups", writer.Writer, "_answer"),
 )

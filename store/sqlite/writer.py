@@ -34,7 +34,7 @@ GROUP_LIMIT = 256
 PATIENCE_S = 0.002
 """At most so long, and half as long as the last group took, a group waits for commits that are likely to come."""
 
-MOST_PENDING = 100
+MOST_PENDING = 64
 """Resources whose entry rows a process keeps pending: more are hardly cheaper to merge, and commits wait for it."""
 
 QUIET_S = 0.02
