@@ -94,11 +94,11 @@ def hospital(
     keycloak: Keycloak,
     directory: Path,
     *,
-    arguments: tuple[str, ...] = ("--no-worker",),
+    arguments: tuple[str, ...] = ("--no-worker", "--workers", "2"),
     change: Callable[[Site], Site] = lambda site: site,
     settings: Mapping[str, str] = {},
 ) -> Iterator[Hospital]:
-    """Opens it, with its patients in their records."""
+    """Opens it, with its patients in their records. Two API processes: what one of them did, the other has to know."""
     deployment = Deployment(directory / "data", arguments=arguments)
     site = Site(
         deployment.fhir,

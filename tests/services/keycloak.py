@@ -151,7 +151,11 @@ def _start(directory: Path) -> None:
     url = f"http://127.0.0.1:{port}"
     started = {"url": url, "password": password, "pid": int(pid)}
     (directory / "keycloak.json").write_text(json.dumps(started))
-    wait_until_ready(url, int(pid))
+    try:
+        wait_until_ready(url, int(pid))
+    except BaseException:
+        _end(int(pid))
+        raise
 
 
 def _command(directory: Path, port: int) -> list[str]:
