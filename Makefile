@@ -36,11 +36,13 @@ crash: .venv/.test ## Kill server and worker at random under load, and print wha
 fuzz: .venv/.test $(R4_PACKAGE) ## Send 20,000 random requests to a server and print what came back
 	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-20000} $(BIN)/pytest -n 0 -s tests/fuzz
 
-check: .venv/.test $(R4_PACKAGE) ## Formatting, lint, types, import rules, generated code
+check: .venv/.test $(R4_PACKAGE) ## Formatting, lint, types, import rules, generated code, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r $(ROOMS)
+	$(BIN)/python requirements/audit.py
 	$(BIN)/pytest -q tests/fhir_api/definitions/test_generated.py
 
 format: .venv/.test ## Format and mend what can be mended
