@@ -15,6 +15,7 @@ from healthvision.app import build_app
 from healthvision.http_protocol import HttpLimits, bounded_protocol
 from healthvision.settings import Settings
 from healthvision.supervisor import end_with_parent
+from healthvision.tls import tls_context
 
 GRACE_S = 10
 KEEP_ALIVE_S = 75
@@ -44,7 +45,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         ),
         ws="none",
         lifespan="off",
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -52,6 +54,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
+    config.load()
+    config.ssl = tls_context(settings)
     server = uvicorn.Server(config)
     # uvicorn raises the signal that ended it once more, for whoever had a handler before: nothing may cut off what
     # ends the application.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,7 @@ from fhir_api.conformance.library import TYPES as DEFINITION_TYPES
 from fhir_api.conformance.watcher import Watcher
 from fhir_api.jobs.runner import JobRunner
 from fhir_api.operations.reindex import begin_where_outdated
+from fhir_api.rates import Rate
 from fhir_api.rest.app import Face, rest_app
 from fhir_api.smart.app import RECORDS, auth_app
 from fhir_api.smart.bearers import Bearers
@@ -31,10 +33,12 @@ from healthvision.audit import journal_of, with_audit
 from healthvision.authentication import ReportLinks, TokenAuthentication
 from healthvision.cors import ANY, with_cors
 from healthvision.guides import guides_of
+from healthvision.headers import with_security_headers
 from healthvision.keys import deployment_key, derived
 from healthvision.report_page import report_route
 from healthvision.settings import References, Settings, UnknownProfiles
 from healthvision.smart import DISCOVERY_PATHS, discovery_app, facade_of
+from healthvision.throttle import ADDRESS, Throttle
 from healthvision.trust import issuer_of, local_issuer, trusted
 from healthvision.uploads import admission, archive_of, subject_named_in_files
 from imaging.dicomweb.handlers import DicomWeb
@@ -54,33 +58,47 @@ BLOB_GRACE_US = 24 * 3600 * 1_000_000
 """A blob that nothing names is left alone this long: its commit may still be on its way."""
 
 
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Dispatches by the path, or by its first segment."""
+
+    rooms: Mapping[str, Application]
+    others: Application
+    paths: Mapping[str, Application]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = scope["path"].partition("/")[2].partition("/")[0]
+        room = self.paths.get(scope["path"]) or self.rooms.get(first)
+        if room is None:
+            await self.others(scope, receive, send)
+            return
+        await room({**scope, "root_path": f"/{first}"}, receive, send)
+
+
 class App:
-    """Dispatches by the first segment of the path; ``async with`` opens and ends what runs beside it."""
+    """One process's application; ``async with`` opens and ends what runs beside it."""
 
     def __init__(
         self,
         api: Api,
-        rooms: Mapping[str, Application],
-        others: Application,
-        paths: Mapping[str, Application],
+        doors: Doors,
         decoders: DecoderProcesses,
         issuer: Issuer | None,
+        *,
+        https: bool,
     ) -> None:
+        """``https``: clients come by https alone, whoever speaks it."""
+        self.doors = doors
         self._api = api
+        self._guarded = with_security_headers(doors, https=https)
         self._issuer = issuer
         self._decoders = decoders
-        self._rooms = rooms
-        self._others = others
-        self._paths = paths
         self._sweeping: tuple[asyncio.Task[None], ...] = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        first = scope["path"].partition("/")[2].partition("/")[0]
-        room = self._paths.get(scope["path"]) or self._rooms.get(first)
-        if room is None:
-            await self._others(scope, receive, send)
-            return
-        await room({**scope, "root_path": f"/{first}"}, receive, send)
+        client = scope.get("client")
+        ADDRESS.set(client[0] if client else "")
+        await self._guarded(scope, receive, send)
 
     async def __aenter__(self) -> Self:
         watcher = self._api.watcher
@@ -163,7 +181,12 @@ def build_app(settings: Settings) -> App:
     issuer = issuer_of(settings)
     trusts = trusted(settings, local_issuer(settings, key), issuer)
     bearers = Bearers(store, trusts, base_url=fhir_url, skew_s=settings.oidc_clock_skew_s)
-    authenticate = TokenAuthentication(settings.token, settings.worker_token, bearers)
+    throttle = Throttle(
+        clients=Rate(settings.client_rate),
+        users=Rate(settings.user_rate),
+        failures=Rate(settings.failure_rate),
+    )
+    authenticate = TokenAuthentication(settings.token, settings.worker_token, bearers, throttle)
     links = ReportLinks(derived(key, "report links"))
     archive_for = partial(archive_of, api, settings.upload_limit_bytes)
 
@@ -204,7 +227,9 @@ def build_app(settings: Settings) -> App:
         "/fhir/metadata": with_cors(fhir, frozenset({ANY})),
         **dict.fromkeys(DISCOVERY_PATHS, with_cors(discovery_app(facade), frozenset({ANY}))),
     }
-    return App(api, rooms, with_cors(pages, origins), paths, dicom_web.decoders, issuer)
+    doors = Doors(rooms, with_cors(pages, origins), paths)
+    https = settings.public_url.startswith("https://")
+    return App(api, doors, dicom_web.decoders, issuer, https=https)
 
 
 async def _keep_sweeping_blobs(api: Api) -> None:

@@ -8,8 +8,10 @@ import time
 from collections.abc import Mapping
 
 from fhir_api.access import Caller
+from fhir_api.rates import Rate
 from fhir_api.smart.bearers import Bearers
 from fhir_api.smart.refusals import TokenMissing, TokenRefused
+from healthvision.throttle import Throttle
 
 OPERATOR = Caller("operator", frozenset({"operator"}))
 WORKER = Caller("worker", frozenset({"worker"}))
@@ -20,9 +22,14 @@ class TokenAuthentication:
     """Bearer tokens (RFC 6750): the deployment's own two, and the signed ones that it trusts."""
 
     def __init__(
-        self, operator_token: str, worker_token: str, bearers: Bearers | None = None
+        self,
+        operator_token: str,
+        worker_token: str,
+        bearers: Bearers | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
-        """``bearers`` knows the signed ones; None: there are none."""
+        """``bearers`` knows the signed ones; None: there are none. ``throttle`` None: nobody waits."""
+        self._throttle = throttle or Throttle(Rate(0), Rate(0), Rate(0))
         self._callers = (
             (_digest(operator_token), OPERATOR),
             (_digest(worker_token), WORKER),
@@ -33,7 +40,8 @@ class TokenAuthentication:
         """The caller that a request's headers (lower-case names) prove.
 
         Raises:
-            FhirError: no token, or none that proves anything (401); it cannot be told now (503).
+            FhirError: no token, or none that proves anything (401); too many requests, or too many tokens that prove
+                nothing (429); it cannot be told now (503).
         """
         header = headers.get("authorization", "")
         scheme, _, token = header.partition(" ")
@@ -42,6 +50,17 @@ class TokenAuthentication:
             raise TokenMissing
         # Digests of equal length are compared in constant time, so timing tells nothing about a token.
         digest = _digest(token)
+        self._throttle.require_room(digest)
+        try:
+            caller = await self._caller(token, digest)
+        except TokenRefused:
+            self._throttle.failed()
+            raise
+        self._throttle.proven(digest)
+        self._throttle.count(caller)
+        return caller
+
+    async def _caller(self, token: str, digest: bytes) -> Caller:
         for known, caller in self._callers:
             if hmac.compare_digest(known, digest):
                 return caller

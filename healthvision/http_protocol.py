@@ -13,9 +13,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from fhir_api.asgi import NO_SNIFFING, Receive, Scope, Send
+from fhir_api.asgi import Receive, Scope, Send
 from fhir_api.errors import Category, FhirError
 from fhir_api.http import Response, error_response
+from healthvision.headers import ALWAYS
 from healthvision.lingering import LingeringTransport
 from healthvision.request_parser import PlainParser
 
@@ -189,7 +190,7 @@ def _raw(response: Response) -> bytes:
     status = HTTPStatus(response.status)
     rows = [
         *((name.encode(), value.encode()) for name, value in response.headers),
-        NO_SNIFFING,
+        *ALWAYS,
         (b"content-length", b"%d" % len(response.body)),
         (b"connection", b"close"),
     ]
@@ -206,6 +207,6 @@ async def _too_many(_scope: Scope, _receive: Receive, send: Send) -> None:
     )
     response = error_response(error)
     rows = [(name.lower().encode(), value.encode()) for name, value in response.headers]
-    rows.append((b"content-length", b"%d" % len(response.body)))
+    rows += [*ALWAYS, (b"content-length", b"%d" % len(response.body))]
     await send({"type": "http.response.start", "status": response.status, "headers": rows})
     await send({"type": "http.response.body", "body": response.body})

@@ -15,15 +15,15 @@ from fhir_api.api import Api
 from fhir_api.errors import FhirError
 from fhir_api.http import Request as FhirRequest
 from fhir_api.http import Response as FhirResponse
+from fhir_api.patient_policy import PATIENT
 from fhir_api.routes import handle
-from healthvision.authentication import OPERATOR, ReportLinks
+from fhir_api.search.reference_target import target_of
+from fhir_api.smart.scopes import resource_scopes
+from healthvision.authentication import ReportLinks
 
 SAFE_PAGE = {
     # The page is data out of the store: it may show its own pictures and styles, and do nothing else.
     "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "private, no-store",
 }
 
 
@@ -39,7 +39,7 @@ def report_route(
         report_id = request.path_params["id"]
         try:
             caller = (
-                OPERATOR
+                await _reader_of(api, report_id)
                 if links.allows(report_id, request.query_params)
                 else await authenticate(dict(request.headers))
             )
@@ -61,6 +61,18 @@ def report_route(
         return HTMLResponse(html.body, headers=SAFE_PAGE)
 
     return Route("/reports/{id}", page, methods=["GET"])
+
+
+async def _reader_of(api: Api, report_id: str) -> Caller:
+    """Whoever holds a link to a report: sees this one, and the bytes that belong to it or to its patient."""
+    report = await api.store.read("DiagnosticReport", report_id)
+    content = orjson.loads(report.content) if report and not report.deleted else {}
+    literal = content.get("subject", {}).get("reference", "")
+    about = target_of(literal, api.options.base_url)
+    patient = (about.id or "") if about and about.type == PATIENT else ""
+    level = "patient" if patient else "system"
+    scopes = f"{level}/DiagnosticReport.r?_id={report_id} {level}/Binary.r"
+    return Caller("report-link", frozenset(), scopes=resource_scopes(scopes), patient=patient)
 
 
 async def _read(

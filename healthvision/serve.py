@@ -16,6 +16,7 @@ from healthvision.audit import is_on
 from healthvision.guides import guides_of
 from healthvision.settings import LOOPBACK, Settings
 from healthvision.supervisor import Supervisor
+from healthvision.tls import tls_context
 
 BIND_PATIENCE_S = 3.0
 BACKLOG = 1024
@@ -29,6 +30,14 @@ def serve(settings: Settings, *, api_processes: int, with_worker: bool) -> int:
         guides_of(settings)
     except PackageInvalid as error:
         typer.echo(str(error), err=True)
+        return 2
+    try:
+        tls_context(settings)
+    except OSError:
+        typer.echo(
+            "HEALTHVISION_TLS_CERT_FILE, HEALTHVISION_TLS_KEY_FILE: they cannot be read, or do not belong together.",
+            err=True,
+        )
         return 2
     supervisor = Supervisor(environment={}, report=lambda line: typer.echo(line, err=True))
     supervisor.handle_signals()
@@ -71,7 +80,8 @@ def start(
 def wait_until_ready(settings: Settings, timeout_s: float) -> bool:
     """Whether the server answered ``/readyz`` within the time."""
     deadline_s = time.monotonic() + timeout_s
-    with httpx.Client(timeout=2.0, trust_env=False) as client:
+    trusted = httpx.create_ssl_context()  # and SSL_CERT_FILE
+    with httpx.Client(timeout=2.0, trust_env=False, verify=trusted) as client:
         while time.monotonic() < deadline_s:
             try:
                 if client.get(f"{local_url(settings)}/readyz").status_code == httpx.codes.OK:
@@ -83,7 +93,12 @@ def wait_until_ready(settings: Settings, timeout_s: float) -> bool:
 
 
 def local_url(settings: Settings) -> str:
-    """The address at which this machine reaches the server, whatever proxy stands before it for others."""
+    """The address at which this machine reaches the server, whatever proxy stands before it for others.
+
+    With a certificate it is the public one, and this machine has to trust the certificate (SSL_CERT_FILE).
+    """
+    if settings.tls_cert_file:
+        return settings.public_url  # as the certificate names it
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - a comparison
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
@@ -94,7 +109,7 @@ def _announce(settings: Settings, supervisor: Supervisor) -> None:
     lines = [
         f"HealthVision serves FHIR R4 at {settings.public_url}/fhir   (REST: {settings.public_url}/docs)"
     ]
-    if settings.host not in LOOPBACK:
+    if settings.host not in LOOPBACK and not settings.public_url.startswith("https://"):
         lines.append("It listens beyond this machine: put TLS in front of it.")
     if not settings.is_token_set:
         lines.append(f"Token (random, set HEALTHVISION_TOKEN to keep one): {settings.token}")

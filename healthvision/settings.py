@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -176,6 +177,31 @@ class Settings(SettingsWithSecretFiles):
         gt=0,
         description="Seconds for a request's head, for each stretch of its body, and for a reader who does not read",
     )
+    client_rate: int = Field(
+        120_000,
+        ge=0,
+        description="Requests a minute of one client in each API process, more get 429; 0: no limit. Not of the two tokens above",
+    )
+    user_rate: int = Field(
+        30_000,
+        ge=0,
+        description="Requests a minute of one user in each API process, over all clients; 0: no limit",
+    )
+    failure_rate: int = Field(
+        120,
+        ge=0,
+        description="Tokens a minute that may turn out to be invalid, from one address in each API process, and client secrets at /auth/token; 0: no limit",
+    )
+    tls_cert_file: Path | None = Field(
+        None, description="Certificate chain (PEM): the server speaks https itself"
+    )
+    tls_key_file: Path | None = Field(
+        None, validate_default=True, description="Its private key (PEM, no passphrase)"
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks whose X-Forwarded-For and -Proto are believed, with commas between; none by default",
+    )
     require_if_match: bool = Field(
         False,  # noqa: FBT003 - a default
         description="Whether changing a resource by its id takes If-Match (else 428); workers are exempt",
@@ -292,6 +318,24 @@ class Settings(SettingsWithSecretFiles):
             raise ValueError("must be origins such as https://app.example.org, or *")
         return value.replace(" ", "")
 
+    @field_validator("tls_key_file")
+    @classmethod
+    def _goes_with_certificate(cls, value: Path | None, given: ValidationInfo) -> Path | None:
+        if (value is None) != (given.data.get("tls_cert_file") is None):
+            raise ValueError("goes with HEALTHVISION_TLS_CERT_FILE: set both, or neither")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        named = [one for one in value.replace(" ", "").split(",") if one]
+        try:
+            for one in named:
+                ip_network(one)
+        except ValueError:
+            raise ValueError("must be addresses or networks such as 10.0.0.0/8") from None
+        return ",".join(named)
+
     @field_validator("launch_clients")
     @classmethod
     def _without_spaces(cls, value: str) -> str:
@@ -334,7 +378,8 @@ class Settings(SettingsWithSecretFiles):
     def public_url(self) -> str:
         """The server's address as clients see it, without a trailing slash."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.base_url or f"http://{host}:{self.port}"
+        scheme = "https" if self.tls_cert_file else "http"
+        return self.base_url or f"{scheme}://{host}:{self.port}"
 
 
 class KeycloakSettings(SettingsWithSecretFiles):

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from fhir_api.access import Authenticate
 from fhir_api.api import Api
 from fhir_api.asgi import Application, Receive, Scope, Send
+from fhir_api.rates import Rate
 from fhir_api.smart.configuration import discovery
 from fhir_api.smart.facade import Facade
 from fhir_api.smart.issuer import Issuer
@@ -43,6 +44,7 @@ def facade_of(
         client_id=settings.smart_client_id,
         client_secret=settings.smart_client_secret,
         launch_clients=frozenset(settings.launch_clients.split(",")) - {""},
+        failures=Rate(settings.failure_rate),
     )
 
 

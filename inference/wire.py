@@ -53,7 +53,7 @@ class Wire(httpx.AsyncBaseTransport):
         if self._opened is None:
             self._opened = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._connections, ssl=httpx.create_ssl_context(trust_env=False)
+                    limit=self._connections, ssl=httpx.create_ssl_context()
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from fhir_api.access import Authenticate
 from fhir_api.api import Api
+from fhir_api.rates import Rate
 from fhir_api.smart.claims import Claims
 from fhir_api.smart.issuer import Issuer
 
@@ -27,6 +28,8 @@ class Facade:
     client_secret: str = field(default="", repr=False)
     launch_clients: frozenset[str] = frozenset()
     """Clients that may make launches: the EHR."""
+    failures: Rate = field(default_factory=lambda: Rate(0))
+    """Of clients at the token endpoint that prove nothing, from one address."""
 
     @property
     def fhir_url(self) -> str:

@@ -47,14 +47,16 @@ class OAuthError(Exception):
     IssuerSilent    the authorization server does not answer, or not as one
     """
 
-    def __init__(self, error: str, description: str) -> None:
+    def __init__(self, error: str, description: str, retry_after_s: str = "") -> None:
+        """``retry_after_s``: the request came too soon (429)."""
         super().__init__(description)
         self.error = error
         self.description = description
+        self.retry_after_s = retry_after_s
 
     @property
     def status(self) -> int:
-        return STATUS.get(self.error, 400)
+        return 429 if self.retry_after_s else STATUS.get(self.error, 400)
 
 
 class InvalidGrant(OAuthError):
@@ -84,7 +86,7 @@ def error_answer(refusal: OAuthError) -> Response:
         challenge = f'Bearer realm="HealthVision", error="{refusal.error}"'
         answer.headers["WWW-Authenticate"] = challenge
     elif refusal.error == "temporarily_unavailable":
-        answer.headers["Retry-After"] = "5"
+        answer.headers["Retry-After"] = refusal.retry_after_s or "5"
     return answer
 
 
@@ -110,7 +112,10 @@ def as_oauth(error: Exception, method: str) -> OAuthError:
             return OAuthError("invalid_token", refusal.text)
         case Category.FORBIDDEN:
             return OAuthError("insufficient_scope", refusal.text)
-        case Category.TRANSIENT | Category.THROTTLED:
+        case Category.THROTTLED:
+            wait_s = dict(refusal.headers).get("Retry-After", "5")
+            return OAuthError("temporarily_unavailable", refusal.text, wait_s)
+        case Category.TRANSIENT:
             return OAuthError("temporarily_unavailable", refusal.text)
         case Category.EXCEPTION:
             return OAuthError("server_error", "The server failed.")

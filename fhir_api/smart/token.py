@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_api.errors import FhirError
+from fhir_api.rates import TooOften
 from fhir_api.smart.authorizations import PENDING, Authorization, Pending, challenge_of
 from fhir_api.smart.backchannel import posted
 from fhir_api.smart.callers import caller_of, relative_user
@@ -62,13 +63,28 @@ async def token(facade: Facade, request: Request) -> Response:
     if any(len(value) > MOST_TOKEN for value in form.values()):
         raise OAuthError("invalid_request", f"A parameter has more than {MOST_TOKEN} characters.")
     credentials = credentials_of(request, form)
+    # By address too: who guesses a client's secret, or a code, does not lock out the client itself.
+    key = (request.client.host if request.client else "", credentials.client)
+    if wait_s := facade.failures.wait_s(key):
+        raise TooOften("attempts that failed", wait_s)
+    try:
+        return json_answer(await _given(facade, credentials, form))
+    except OAuthError as refusal:
+        if refusal.error in {"invalid_client", "invalid_grant", "unauthorized_client"}:
+            facade.failures.count(key)
+        raise
+
+
+async def _given(
+    facade: Facade, credentials: Credentials, form: Mapping[str, str]
+) -> dict[str, Any]:
     match form.get("grant_type"):
         case "authorization_code":
-            return json_answer(await _by_code(facade, credentials, form))
+            return await _by_code(facade, credentials, form)
         case "refresh_token":
-            return json_answer(await _by_refresh_token(facade, credentials, form))
+            return await _by_refresh_token(facade, credentials, form)
         case "client_credentials":
-            return json_answer(await _by_credentials(facade, credentials, form))
+            return await _by_credentials(facade, credentials, form)
         case None:
             raise OAuthError("invalid_request", "grant_type is needed.")
     raise OAuthError("unsupported_grant_type", "The grant type is not supported.")

@@ -87,8 +87,8 @@ def patient(id: str, family: str, given: str, born: str, number: str) -> dict[st
 
 
 @contextmanager
-def hospital(data_dir: Path) -> Iterator[Hospital]:
-    """Opens it, with its patients in their records."""
+def hospital(data_dir: Path, **settings: Any) -> Iterator[Hospital]:
+    """Opens it, with its patients in their records; ``settings`` of the server are as it would be without them."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     issuer = AuthorizationServer(
@@ -106,7 +106,7 @@ def hospital(data_dir: Path) -> Iterator[Hospital]:
             ANNA: User(PASSWORD, f"Patient/{ANNA}"),
         },
     )
-    settings = Settings(
+    deployment = Settings(
         port=port,
         data_dir=data_dir,
         token=OPERATOR_TOKEN,
@@ -114,8 +114,9 @@ def hospital(data_dir: Path) -> Iterator[Hospital]:
         smart_client_id=SERVER,
         smart_client_secret=SERVER_SECRET,
         launch_clients=PORTAL,
+        **settings,
     )
-    with issuer.running(), _served(settings):
+    with issuer.running(), _served(deployment):
         place = Hospital(url, issuer, data_dir)
         with place.operator() as operator:
             for one in (

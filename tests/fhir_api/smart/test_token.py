@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +16,15 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from fhir_api.smart.authorizations import PENDING, Authorization, Pending
 from tests.authorization_server import Client
-from tests.fhir_api.smart.hospital import ANNA, OTHER, PASSWORD, VIEWER, Hospital
+from tests.fhir_api.smart.hospital import (
+    ANNA,
+    OTHER,
+    PASSWORD,
+    PORTAL,
+    VIEWER,
+    Hospital,
+    hospital,
+)
 from tests.fhir_api.smart.test_ehr_launch import assert_refused
 from tests.smart_flows import App, Browser
 
@@ -169,6 +178,22 @@ def test_who_does_not_say_which_client_it_is_gets_nothing(
     answer = httpx.post(f"{place.url}/auth/token", data=asked, headers=headers, trust_env=False)
     assert_refused(answer, "invalid_client")
     assert answer.headers["www-authenticate"].startswith("Basic")
+
+
+def test_who_guesses_a_clients_secret_has_to_wait_and_other_clients_do_not(tmp_path: Path) -> None:
+    """https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1: brute force at the token endpoint."""
+    with hospital(tmp_path, failure_rate=3) as place:
+
+        def asked(client: str) -> httpx.Response:
+            form = {"grant_type": "client_credentials", "scope": "system/*.rs", "client_id": client}
+            form["client_secret"] = "a guess"
+            return httpx.post(f"{place.url}/auth/token", data=form, trust_env=False)
+
+        assert [asked(OTHER).status_code for _ in range(4)] == [401, 401, 401, 429]
+        refused = asked(OTHER)
+        assert refused.json()["error"] == "temporarily_unavailable"
+        assert 0 < int(refused.headers["retry-after"]) <= 60
+        assert asked(PORTAL).status_code == 401
 
 
 @pytest.fixture
