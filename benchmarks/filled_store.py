@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from fhir_api.access import OURSELVES
 from fhir_api.api import Api, utc_now_us
 from fhir_api.interactions.write import Draft, build_write, checked, new_id
 from fhir_api.validation import Validator
@@ -93,7 +94,8 @@ async def _fill(api: Api, maker: Any, count: int) -> list[Patient]:  # noqa: ANN
             if type not in validated:
                 checked(api, type, tree, body)
                 validated.add(type)
-            writes.append(await build_write(api, Draft(type, tree, body), id, None, "POST"))
+            draft = Draft(type, tree, body)
+            writes.append(await build_write(api, draft, id, None, "POST", by=OURSELVES))
         patients.append(patient)
         if len(patients) % PATIENTS_A_COMMIT == 0 or number == count - 1:
             await api.store.commit(Commit(writes=tuple(writes)))
