@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import (
+    audit,
     existence,
     fhir_operations,
     fhir_peer,
@@ -27,6 +28,7 @@ QUESTIONS = {
     "fhir-peer": (fhir_peer.run, "FHIR operations beside a HAPI JPA server on PostgreSQL"),
     "request-stages": (request_stages.run, "Where a request's processor time goes"),
     "scoped": (scoped.run, "A verified, scoped request over an open one"),
+    "audit": (audit.run, "Reads, searches and creates with the audit on against off"),
     "existence": (
         existence.run,
         "Whether an answer's time tells what is hidden from what is absent",

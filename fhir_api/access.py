@@ -33,6 +33,9 @@ class Interaction(StrEnum):
     TRANSACTION = "transaction"
     BATCH = "batch"
     OPERATION = "operation"
+    """The server's own, which operators ask for."""
+    WORK = "work on"
+    """To take a Task from the queue, hold it, and give it back."""
 
 
 READS = frozenset(
@@ -138,9 +141,8 @@ def may(caller: Caller, interaction: Interaction, type: str = "") -> bool:
     """As ``decide``, which raises where this is False."""
     letter = LETTER.get(interaction)
     if letter is None:
-        return (
-            _may_operate(caller, type) if interaction is Interaction.OPERATION else _is_any(caller)
-        )
+        role = _ROLE_OF.get(interaction)
+        return _may_act_as(caller, role, type) if role else _is_any(caller)
     if caller.scopes is None:
         return letter in letters_of_roles(caller.roles, type)
     return any(letter in grant.letters for grant in grants_of(caller, type))
@@ -188,9 +190,12 @@ def confined_to(caller: Caller, level: Level) -> str | None:
     return ""
 
 
-def _may_operate(caller: Caller, type: str) -> bool:
-    """The server's own operations: operators all, workers those on Tasks; they reach every resource of the type."""
-    if "operator" not in caller.roles and not ("worker" in caller.roles and type == "Task"):
+_ROLE_OF: Final = {Interaction.OPERATION: "operator", Interaction.WORK: "worker"}
+
+
+def _may_act_as(caller: Caller, role: str, type: str) -> bool:
+    """Whether the caller does what is one role's alone, and reaches every resource of the type."""
+    if role not in caller.roles:
         return False
     return caller.scopes is None or any(
         "u" in scope.interactions

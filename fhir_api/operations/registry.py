@@ -70,6 +70,7 @@ def _of_task(name: str, level: Level, handler: Handler, documentation: str) -> O
         handler=handler,
         types=frozenset({"Task"}),
         changes_state=True,
+        needs=Interaction.WORK,
     )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from fhir_api.operations.registry import Level, operations
 from fhir_api.search.parameters import parameters_of
-from tests.adversary.records import OTHERS, OWN, SECRET, SHARED, Resource
+from tests.adversary.records import MOVED, OTHERS, OWN, SECRET, SHARED, Resource
 from tests.fhir_api.client import bundle, entry
 
 JSON_PATCH = "application/json-patch+json"
@@ -127,6 +127,8 @@ class Attempts:
     def _resource(self) -> Resource:
         """Mostly the second patient's."""
         random = self._random.random()
+        if self._random.random() < 0.03:
+            return MOVED
         return self._random.choice(OTHERS if random < 0.7 else OWN if random < 0.9 else SHARED)
 
     def _place(self) -> str:

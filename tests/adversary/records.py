@@ -185,6 +185,15 @@ OTHERS = [
 ]
 """The second patient's; two of them point at the first patient's record."""
 
+MOVED: Resource = {
+    "resourceType": "Observation",
+    "id": "moved",
+    "status": "preliminary",
+    "code": {"text": "was the first patient's"},
+    "subject": {"reference": "Patient/a"},
+}
+"""The first patient's once, and then somebody else's: the second's, or nobody's that is here."""
+
 SHARED: list[Resource] = [
     {"resourceType": "Organization", "id": "org", "name": "Clinic"},
     {"resourceType": "Practitioner", "id": "doc", "name": [{"family": "Doctor"}]},

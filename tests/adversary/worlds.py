@@ -22,7 +22,7 @@ from fhir_api.http import Response
 from fhir_api.interactions import write
 from fhir_api.validation import Validator
 from store.sqlite import SqliteStore
-from tests.adversary.records import OTHERS, OWN, SHARED, placeholder
+from tests.adversary.records import MOVED, OTHERS, OWN, SHARED, placeholder
 from tests.fhir_api.client import BASE, OPERATOR, Client
 
 EPOCH_US = 1_767_225_600_000_000
@@ -102,7 +102,7 @@ async def worlds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         options = ApiOptions(base_url=BASE, cursor_key=b"k" * 64)
         made.append(World(Api(store, validator, options, clock), clock))
     inhabited, empty = made
-    for resource in [*SHARED, *OWN]:
+    for resource in [*SHARED, *OWN, MOVED]:
         for world in made:
             await world.put(resource)
     for number, resource in enumerate(OTHERS):
@@ -112,6 +112,8 @@ async def worlds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     for number, resource in enumerate(OTHERS[:4]):
         await inhabited.put(resource | {"language": "de"})
         await empty.put(placeholder(number) | {"language": "de"})
+    await inhabited.put(MOVED | {"subject": {"reference": "Patient/b"}})
+    await empty.put(MOVED | {"subject": {"reference": "Patient/nobody"}})
     gone = next(one for one in OTHERS if one["id"] == "gone-b")
     await inhabited.delete(f"{gone['resourceType']}/{gone['id']}")
     await empty.delete(f"Basic/{placeholder(OTHERS.index(gone))['id']}")

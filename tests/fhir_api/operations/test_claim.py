@@ -58,7 +58,7 @@ async def test_a_claim_may_leave_the_less_urgent_to_others(client: Client) -> No
     urgent = {"name": "priority", "valueCode": "stat"}
     base = [{"name": "worker", "valueString": "w"}, {"name": "analysis", "valueCode": ANALYSIS}]
     for expected in ([stat], []):
-        reply = await client.post("Task/$claim", parameters(*base, urgent))
+        reply = await client.calling_as(WORKER).post("Task/$claim", parameters(*base, urgent))
         assert [task["id"] for task in tasks(reply)] == expected
 
 
@@ -130,7 +130,9 @@ async def test_a_task_begun_twice_without_an_end_is_handed_out_alone(
 
 
 async def test_a_claim_without_a_capability_is_400(client: Client) -> None:
-    reply = await client.post("Task/$claim", parameters({"name": "worker", "valueString": "w"}))
+    reply = await client.calling_as(WORKER).post(
+        "Task/$claim", parameters({"name": "worker", "valueString": "w"})
+    )
     assert (reply.status, reply.code) == (400, "invalid")
 
 
@@ -147,7 +149,7 @@ async def test_wrong_parameters_are_400_with_their_place(client: Client) -> None
         {"name": "analysis", "valueString": "chest"},
     ):
         items = [{"name": "worker", "valueString": "w"}, {"name": "analysis", "valueCode": "x"}]
-        reply = await client.post("Task/$claim", parameters(*items, item))
+        reply = await client.calling_as(WORKER).post("Task/$claim", parameters(*items, item))
         assert reply.status == 400, item
         assert reply.issue["expression"][0].startswith("Parameters.parameter[2]"), item
 
