@@ -9,8 +9,12 @@ EVERYTHING = list(Interaction)
 
 
 @pytest.mark.parametrize("interaction", EVERYTHING)
-def test_an_operator_may_do_everything(interaction: Interaction) -> None:
-    decide(OPERATOR, interaction, "Patient")
+def test_an_operator_may_do_everything_but_a_workers_work(interaction: Interaction) -> None:
+    if interaction is Interaction.WORK:
+        with pytest.raises(Forbidden):
+            decide(OPERATOR, interaction, "Task")
+    else:
+        decide(OPERATOR, interaction, "Patient")
 
 
 @pytest.mark.parametrize("interaction", EVERYTHING)
@@ -25,7 +29,7 @@ def test_without_a_role_nothing_is_allowed(interaction: Interaction) -> None:
 def test_a_worker_reads_all_and_writes_only_what_an_analysis_leaves(
     interaction: Interaction,
 ) -> None:
-    if interaction in READS | BUNDLES:
+    if interaction in READS | BUNDLES | {Interaction.WORK}:
         decide(WORKER, interaction, "Patient")
     else:
         with pytest.raises(Forbidden):

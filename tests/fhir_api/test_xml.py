@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import orjson
 
 from fhir_api.formats.xml_reader import json_of
-from tests.fhir_api.client import Client, Reply, entry, observation, patient
+from tests.fhir_api.client import WORKER, Client, Reply, entry, observation, patient
 
 XML = "application/fhir+xml"
 PATIENT = (
@@ -89,7 +89,7 @@ async def test_an_operation_takes_and_gives_parameters_in_xml(client: Client) ->
         b'<Parameters xmlns="http://hl7.org/fhir"><parameter><name value="worker"/><valueString value="w"/>'
         b'</parameter><parameter><name value="nonsense"/><valueString value="w"/></parameter></Parameters>'
     )
-    refused = await ask(client, "POST", "Task/$claim", body)
+    refused = await ask(client.calling_as(WORKER), "POST", "Task/$claim", body)
     assert (refused.status, tree(refused)["issue"][0]["expression"]) == (
         400,
         ["Parameters.parameter[1].name"],

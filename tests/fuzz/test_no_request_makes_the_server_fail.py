@@ -110,7 +110,8 @@ async def fuzzed(port: int) -> Table:
 
 def assert_all_is_valid(client: httpx.Client) -> None:
     """Nothing that breaks R4's definitions was taken, and each resource is the same in XML."""
-    url: str | None = "/?_count=500&_type=" + ",".join(sorted(RESOURCE_TYPES))
+    searched = RESOURCE_TYPES - {"AuditEvent"}  # which auditors read alone
+    url: str | None = "/?_count=500&_type=" + ",".join(sorted(searched))
     validator, count = Validator(), 0
     while url is not None:
         page = client.get(url).json()

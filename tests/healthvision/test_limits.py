@@ -140,5 +140,7 @@ def test_origins_of_browser_apps(http: httpx.Client) -> None:
 
     assert preflight("https://app.example.org").status_code == 204
     assert code(preflight("https://evil.test")) == (403, "forbidden")
-    read = http.get("/metadata", headers={"origin": "https://app.example.org"})
+    read = http.get("/Patient", headers={"origin": "https://app.example.org"})
     assert read.headers["access-control-allow-origin"] == "https://app.example.org"
+    found = http.get("/metadata", headers={"origin": "https://evil.test"})
+    assert found.headers["access-control-allow-origin"] == "*"  # it says nothing of anybody

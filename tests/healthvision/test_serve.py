@@ -34,7 +34,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 def test_sigterm_ends_it_with_0_and_leaves_no_process(deployment: Deployment) -> None:
     deployment.start()
     family = deployment.processes()
-    assert len(family) == 3
+    assert len(family) == 4  # the supervisor, two that answer, and the one that delivers the audit
     assert deployment.stop() == 0
     eventually(lambda: not any(one.is_running() for one in family))
 
