@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from random import Random
 
 from fhir_api.access import Caller
-from fhir_api.smart.scopes import resource_scopes
+from tests.fhir_api.visibility.callers import app
 
 LOINC = "http://loinc.org|8867-4"
 
@@ -55,7 +55,7 @@ WIDEST = 5
 
 def at_random(random: Random) -> Iterator[Caller]:
     """Callers without end: a half of them those that may do the most, each of the others in turn, some made up."""
-    callers = [_app(scopes, **members) for scopes, members in FIXED]
+    callers = [app(scopes, **members) for scopes, members in FIXED]
     while True:
         for caller in callers:
             yield random.choice(callers[:WIDEST])
@@ -72,19 +72,4 @@ def random_app(random: Random) -> Caller:
         + random.choice(RESTRICTIONS)
         for _ in range(random.randint(1, 4))
     ]
-    return _app(" ".join(scopes), roles=random.choice(("", "clinician", "auditor")))
-
-
-def _app(
-    scopes: str, *, user: str = "Practitioner/doc", patient: str = "a", roles: str = ""
-) -> Caller:
-    return Caller(
-        id="app",
-        roles=frozenset(roles.split()),
-        scopes=resource_scopes(scopes),
-        user=user,
-        subject="user-1",
-        patient=patient,
-        encounter="e-a",
-        token_id="t",
-    )
+    return app(" ".join(scopes), roles=random.choice(("", "clinician", "auditor")))
